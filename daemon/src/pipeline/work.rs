@@ -34,19 +34,23 @@ pub(super) fn work(shared: &Shared, task: &NetworkTask, raw: RawBatch) -> Worked
     let mut last: Option<(RawLedger, Hash32, i64)> = None;
     let mut count = 0;
     let mut failure = None;
-    for ledger in raw.ledgers {
-        match add(task, &ledger, last.as_ref().map(|(_, hash, _)| *hash), &mut tables) {
+    for (index, ledger) in raw.ledgers.iter().enumerate() {
+        match add(task, ledger, last.as_ref().map(|(_, hash, _)| *hash), &mut tables) {
             Ok((previous_hash, hash, closed_at)) => {
-                first.get_or_insert((ledger.clone(), previous_hash));
-                last = Some((ledger, hash, closed_at));
+                first.get_or_insert_with(|| (ledger.clone(), previous_hash));
+                last = Some((ledger.clone(), hash, closed_at));
                 count += 1;
             }
             Err(reason) => {
-                // An extraction may have left half a ledger in the columns: those rows are made again without it.
-                if matches!(reason, RefusedBy::Extract(_)) {
-                    return Worked { sealed: None, failure: Some(refused(reason, ledger)) };
+                let refusal = refused(reason, ledger.clone());
+                if matches!(refusal, PipelineError::Refused { reason: RefusedBy::Extract(_), .. }) && index > 0 {
+                    // Half a ledger is in the columns: the ledgers before it are worked again without it.
+                    let before = raw.ledgers.iter().take(index).cloned().collect();
+                    let mut worked = work(shared, task, RawBatch { ledgers: before, ..RawBatch::default() });
+                    worked.failure.get_or_insert(refusal);
+                    return worked;
                 }
-                failure = Some(refused(reason, ledger));
+                failure = Some(refusal);
                 break;
             }
         }

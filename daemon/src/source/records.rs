@@ -132,6 +132,33 @@ impl Records {
         Ok(Some(RawLedger { seq, xdr, origin: self.origin.clone() }))
     }
 
+    /// The next ledger of `from..=until`; `None` after the last one.
+    fn within(&mut self, from: LedgerSeq, until: Option<LedgerSeq>) -> Option<Result<RawLedger, SourceError>> {
+        if until.is_some_and(|until| self.last >= Some(until) && self.pending.is_none()) {
+            return None;
+        }
+        loop {
+            match self.next() {
+                Ok(None) => {
+                    let until = until?;
+                    return Some(Err(SourceError::Missing {
+                        seq: self.last.and_then(LedgerSeq::next).unwrap_or(from).max(from),
+                        origin: self.origin.to_string(),
+                        detail: format!("the stream ends before ledger {until}"),
+                    }));
+                }
+                // Captive core may begin at the checkpoint before the first wanted ledger.
+                Ok(Some(ledger)) if ledger.seq < from => {}
+                Ok(Some(ledger)) if until.is_some_and(|until| ledger.seq > until) => {
+                    self.pending = Some(ledger);
+                    return None;
+                }
+                Ok(Some(ledger)) => return Some(Ok(ledger)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
     fn failed(&self, error: std::io::Error, after: &str) -> SourceError {
         // zstd reports damage as one of these, the operating system never does for a plain file.
         if matches!(error.kind(), ErrorKind::Other | ErrorKind::UnexpectedEof | ErrorKind::InvalidData) {
@@ -169,26 +196,21 @@ impl Source for RecordStream {
         let Some(mut records) = taken else {
             let error = SourceError::Mismatch {
                 origin: self.origin.to_string(),
-                message: "a record stream can be read only once: run again".to_owned(),
+                message: "a record stream can be read only once, forward".to_owned(),
             };
             return futures::stream::once(async { Err(error) }).boxed();
         };
         let (sender, receiver) = mpsc::channel(AHEAD);
+        let state = self.state.clone();
         tokio::task::spawn_blocking(move || {
-            loop {
-                let item = match records.next() {
-                    Ok(None) => break,
-                    // Captive core may begin at the checkpoint before the first wanted ledger.
-                    Ok(Some(ledger)) if ledger.seq < from => continue,
-                    Ok(Some(ledger)) if until.is_some_and(|until| ledger.seq > until) => break,
-                    Ok(Some(ledger)) => Ok(ledger),
-                    Err(error) => Err(error),
-                };
+            while let Some(item) = records.within(from, until) {
                 let last = item.is_err();
                 if sender.blocking_send(item).is_err() || last {
-                    break;
+                    return;
                 }
             }
+            // A later range goes on where this one ended.
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = Some(records);
         });
         ReceiverStream::new(receiver).boxed()
     }
