@@ -26,6 +26,7 @@ pub use budget::MemoryBudget;
 pub use error::PipelineError;
 pub use progress::{NetworkProgress, NetworkState, Progress};
 pub use range::{RangeEnd, run_range};
+pub use quarantine::keep as keep_evidence;
 pub use supervise::{Start, first_ledger, supervise};
 
 /// What every pipeline of the process shares.

@@ -13,7 +13,7 @@ use crate::source::SourceError;
 ///
 /// # Errors
 /// The path and what the system said. The refusal itself stands whatever happens here.
-pub(super) fn keep(lake: &Path, network: &str, error: &PipelineError) -> Result<Option<PathBuf>, String> {
+pub fn keep(lake: &Path, network: &str, error: &PipelineError) -> Result<Option<PathBuf>, String> {
     let (name, bytes) = match error {
         PipelineError::Refused { ledger, .. } => (format!("{}.xdr", ledger.seq), ledger.xdr.clone()),
         PipelineError::Source(SourceError::Corrupt { seq, evidence, .. }) => {
