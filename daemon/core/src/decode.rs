@@ -7,6 +7,8 @@ use stellar_xdr as xdr;
 
 use crate::ledger::{Hash32, LedgerSeq, Network, RawLedger};
 
+mod view;
+
 /// A decoded ledger that passed every check that needs no other ledger: its sequence, header hash, transaction-set
 /// hash, result-set hash and the hash of each transaction against the network id.
 #[derive(Debug)]
@@ -46,6 +48,10 @@ pub struct Transaction {
     pub hash: Hash32,
     /// Position in apply order, from 1.
     pub application_order: u32,
+    /// Hash of the inner transaction of a fee bump; `None` for the others.
+    pub inner_hash: Option<Hash32>,
+    /// Protocol version that the transaction ran under ([`Ledger::applied_protocol`]).
+    pub protocol: u32,
     /// The envelope.
     pub envelope: xdr::TransactionEnvelope,
     /// Bytes of the envelope.
@@ -103,5 +109,10 @@ pub enum DecodeError {
 /// A [`DecodeError`] that names the ledger, its origin and the check that failed.
 pub fn decode(raw: &RawLedger, network: &Network) -> Result<Ledger, DecodeError> {
     let _ = network;
-    Err(DecodeError::Xdr { seq: raw.seq, origin: raw.origin.clone(), reason: "not built yet".into(), offset: 0 })
+    Err(DecodeError::Xdr {
+        seq: raw.seq,
+        origin: raw.origin.clone(),
+        reason: "not built yet".into(),
+        offset: 0,
+    })
 }
