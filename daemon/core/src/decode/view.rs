@@ -163,28 +163,7 @@ impl Transaction {
 
     /// Hash and result of the inner transaction, where the result of a fee bump has them.
     pub fn inner_result(&self) -> Option<&xdr::InnerTransactionResultPair> {
-        use xdr::TransactionResultResult as R;
-        match &self.result.result {
-            R::TxFeeBumpInnerSuccess(pair) | R::TxFeeBumpInnerFailed(pair) => Some(pair),
-            R::TxSuccess(_)
-            | R::TxFailed(_)
-            | R::TxTooEarly
-            | R::TxTooLate
-            | R::TxMissingOperation
-            | R::TxBadSeq
-            | R::TxBadAuth
-            | R::TxInsufficientBalance
-            | R::TxNoAccount
-            | R::TxInsufficientFee
-            | R::TxBadAuthExtra
-            | R::TxInternalError
-            | R::TxNotSupported
-            | R::TxBadSponsorship
-            | R::TxBadMinSeqAgeOrGap
-            | R::TxMalformed
-            | R::TxSorobanInvalid
-            | R::TxFrozenKeyAccessed => None,
-        }
+        inner_result(&self.result)
     }
 
     /// Whether the transaction was applied and kept: `txSUCCESS` or `txFEE_BUMP_INNER_SUCCESS`.
@@ -361,5 +340,31 @@ impl Transaction {
     /// Hash of the inner transaction of a fee bump; `None` for the others.
     pub const fn inner_transaction_hash(&self) -> Option<Hash32> {
         self.inner_hash
+    }
+}
+
+/// Hash and result of the inner transaction, where the result is that of a fee bump which has them.
+pub(super) fn inner_result(result: &xdr::TransactionResult) -> Option<&xdr::InnerTransactionResultPair> {
+    use xdr::TransactionResultResult as R;
+    match &result.result {
+        R::TxFeeBumpInnerSuccess(pair) | R::TxFeeBumpInnerFailed(pair) => Some(pair),
+        R::TxSuccess(_)
+        | R::TxFailed(_)
+        | R::TxTooEarly
+        | R::TxTooLate
+        | R::TxMissingOperation
+        | R::TxBadSeq
+        | R::TxBadAuth
+        | R::TxInsufficientBalance
+        | R::TxNoAccount
+        | R::TxInsufficientFee
+        | R::TxBadAuthExtra
+        | R::TxInternalError
+        | R::TxNotSupported
+        | R::TxBadSponsorship
+        | R::TxBadMinSeqAgeOrGap
+        | R::TxMalformed
+        | R::TxSorobanInvalid
+        | R::TxFrozenKeyAccessed => None,
     }
 }
