@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use crate::{decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
 pub mod ledgers;
+pub mod transactions;
 
 /// What a run stamps on every row.
 #[derive(Clone, Debug)]
@@ -90,7 +91,7 @@ macro_rules! tables {
     };
 }
 
-tables! { ledgers }
+tables! { ledgers, transactions }
 
 /// Identity of all tables: changes with any name, type or nullness.
 pub fn fingerprint() -> String {
@@ -126,9 +127,4 @@ where
         table,
         reason: format!("{column}: {value} does not fit its column"),
     })
-}
-
-/// XDR text as text: bytes that are not UTF-8 become U+FFFD.
-pub(crate) fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
 }
