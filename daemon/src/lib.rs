@@ -1,1 +1,5 @@
 //! placeholder
+
+pub mod control;
+pub mod query;
+pub mod status;
