@@ -87,9 +87,11 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
     let result = ingest(&shared, &task, &args).await;
     stopper.abort();
     let summary = summary(&lake, &task, begun.elapsed());
-    let closed = tokio::task::spawn_blocking(move || lake.close(Duration::from_secs(10))).await;
+    let closed = tokio::task::spawn_blocking(move || lake.close(app::CLOSE_DEADLINE)).await;
     let end = result?;
-    closed.map_err(|error| AppError::new(Exit::Internal, error))??;
+    if !closed.map_err(|error| AppError::new(Exit::Internal, error))? {
+        return Err(AppError::new(Exit::Internal, "the lake could not be closed in time; run the same command again"));
+    }
     report(&args, &summary?)?;
     if end == RangeEnd::Cancelled {
         return Err(AppError::new(Exit::Interrupted, "stopped before the end; run the same command again to go on"));
@@ -266,7 +268,7 @@ fn source_error(error: SourceError) -> AppError {
 fn pipeline_error(shared: &crate::pipeline::Shared, task: &NetworkTask, error: &PipelineError) -> AppError {
     let mut message = error.to_string();
     if error.class() == Class::Corrupt {
-        match crate::pipeline::keep_evidence(shared.lake.path(), task.name.as_str(), error) {
+        match crate::pipeline::keep_evidence(shared.lake.dirs().root(), task.name.as_str(), error) {
             Ok(Some(path)) => message.push_str(&format!("; its bytes are kept in {}", path.display())),
             Ok(None) => {}
             Err(failed) => message.push_str(&format!("; {failed}")),
@@ -284,7 +286,7 @@ fn pipeline_error(shared: &crate::pipeline::Shared, task: &NetworkTask, error: &
         ) => Exit::Unavailable,
         PipelineError::Source(SourceError::Corrupt { .. } | SourceError::Decode(_))
         | PipelineError::Refused { .. } => Exit::Io,
-        PipelineError::Lake(error) => error.exit(),
+        PipelineError::Lake(error) => return AppError::from(error.clone()),
         PipelineError::Worker(_) => Exit::Internal,
     };
     AppError::new(exit, message)

@@ -113,7 +113,7 @@ impl StatusSource for AppStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
                 started_at: self.started_at,
-                lake_path: self.lake.path().display().to_string(),
+                lake_path: self.lake.dirs().root().display().to_string(),
                 rss_bytes: rss_bytes(),
             },
             networks: self.tasks.iter().map(|task| self.network(task, now)).collect(),

@@ -4,7 +4,7 @@
 use lake_core::{Hash32, LedgerRange, RawLedger, decode, tables::TableSet};
 
 use super::{NetworkTask, Shared, batcher::RawBatch, error::PipelineError, error::RefusedBy};
-use crate::lake::{SealedBatch, WriteBatch, encode};
+use crate::lake::{SealedBatch, WriteBatch};
 
 /// A worked batch.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub(super) fn work(shared: &Shared, task: &NetworkTask, raw: RawBatch) -> Worked
         source: task.source.describe(),
         job: None,
     };
-    match encode(shared.lake.dirs(), batch) {
+    match shared.encoder.encode(batch) {
         Ok(batch) => Worked {
             sealed: Some(Sealed { batch, first, first_previous_hash, last_hash, ledgers: count, rows, closed_at }),
             failure,

@@ -86,7 +86,7 @@ impl Source for Filesystem {
             let (first, _) = inner.end_object(Side::Oldest)?;
             // The name of the first object may begin before the first ledger: the batch inside tells.
             let object = inner.read_object(LedgerSeq::new(first))?;
-            let (_, _, ledgers) = decode::split_batch(object.bytes, &object.origin)?;
+            let (_, _, ledgers) = decode::split_batch(&object.bytes, &object.origin)?;
             ledgers.first().map(|l| l.seq).ok_or_else(|| inner.empty())
         }))
     }
@@ -357,15 +357,14 @@ impl Inner {
         layout: Layout,
     ) -> Result<Vec<RawLedger>, SourceError> {
         let object = read(path, from)?;
-        let (origin, bytes) = (object.origin.clone(), object.bytes.clone());
         let corrupt = |reason: String| SourceError::Corrupt {
-            origin: origin.clone(),
+            origin: object.origin.clone(),
             seq: from,
             reason,
-            evidence: bytes.clone(),
+            evidence: object.bytes.clone(),
         };
         let (_, _, ledgers) =
-            decode::split_batch(object.bytes, &object.origin).map_err(|e| corrupt(e.to_string()))?;
+            decode::split_batch(&object.bytes, &object.origin).map_err(|e| corrupt(e.to_string()))?;
         let (low, high) = layout.object_range(from);
         let mut wanted = from;
         let mut out = Vec::with_capacity(ledgers.len());
