@@ -1,2 +1,40 @@
-//! placeholder
-fn main() {}
+//! `lakectl`: watches and queries a running stellar-lake daemon over its Unix socket.
+//!
+//! Data goes to stdout and nothing else does; errors go to stderr with their cause and what to do; the exit
+//! code says what happened (see [`exit`]).
+
+mod args;
+mod client;
+mod cmd;
+mod exit;
+mod output;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use clap::Parser;
+use exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(message) => return exit::usage(&message),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::io("cannot start", &error).report(),
+    };
+    match runtime.block_on(run(args)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(args: Args) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Status(status) => cmd::status::run(&args.connection, &status).await,
+        Command::Health(health) => cmd::health::run(&args.connection, &health).await,
+        Command::Query(query) => cmd::query::run(&args.connection, query).await,
+        Command::Version(version) => cmd::version::run(&args.connection, &version).await,
+    }
+}

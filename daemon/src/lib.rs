@@ -1,3 +1,16 @@
-//! placeholder
+//! The daemon as a library: each module is one part of the house, `app` builds it from the settings.
 
+pub mod app;
+pub mod bare;
+pub mod class;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod ingest;
 pub mod lake;
+pub mod pipeline;
+pub mod query;
+pub mod service;
+pub mod source;
+pub mod status;
+pub mod telemetry;

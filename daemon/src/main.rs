@@ -1,2 +1,75 @@
-//! placeholder
-fn main() {}
+//! The daemon's program: reads arguments and settings, starts the runtime, maps the end to an exit code.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+use stellar_lake::{
+    app::{self, AppError},
+    bare,
+    cli::{Cli, Command, Exit},
+    config::{ConfigError, Layers, Settings},
+    ingest, telemetry,
+};
+
+// XDR decoding allocates many small values: the system's allocator costs a third more CPU there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return match error.print() {
+                Ok(()) => exit.into(),
+                Err(_) => Exit::Io.into(),
+            };
+        }
+    };
+    match start(cli) {
+        Ok(()) => Exit::Ok.into(),
+        Err(error) => {
+            // Nothing can be done when even standard error is closed.
+            writeln!(std::io::stderr(), "stellar-lake: {error}").ok();
+            error.exit.into()
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<(), AppError> {
+    let configuration = |error: ConfigError| AppError::new(Exit::Config, error);
+    let stdout = |text: String| {
+        write!(std::io::stdout(), "{text}").map_err(|error| AppError::new(Exit::Io, error))
+    };
+    if let Some(Command::BareDecode { path, repeat }) = &cli.command {
+        return bare::decode(path, *repeat).map_err(|message| AppError::new(Exit::Io, message)).and_then(stdout);
+    }
+    let layers = Layers::load(cli.config.as_deref()).map_err(configuration)?;
+    let settings = Settings::from_layers(&layers).map_err(configuration)?;
+    if cli.dump_config {
+        return stdout(layers.dump());
+    }
+    match cli.command.unwrap_or(Command::Run) {
+        Command::CheckConfig => {
+            let files: Vec<String> = layers.files().iter().map(|f| f.display().to_string()).collect();
+            let from = if files.is_empty() { "the built-in defaults".to_owned() } else { files.join(", ") };
+            stdout(format!("the configuration is valid: {} networks, from {from}\n", settings.networks.len()))
+        }
+        Command::BareDecode { .. } => Ok(()),
+        Command::Run => block_on(settings, app::run),
+        Command::Ingest(args) => block_on(settings, |settings| ingest::run(args, settings)),
+    }
+}
+
+fn block_on<F>(settings: Settings, work: impl FnOnce(Settings) -> F) -> Result<(), AppError>
+where
+    F: Future<Output = Result<(), AppError>>,
+{
+    telemetry::start(&settings.log).map_err(|message| AppError::new(Exit::Config, message))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| AppError::new(Exit::Internal, format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(work(settings))
+}

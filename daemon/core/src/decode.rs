@@ -1,11 +1,30 @@
-//! XDR bytes to a verified [`Ledger`], with depth and length limits; the only caller of `ReadXdr`.
+//! XDR bytes to a verified [`Ledger`], with depth and length limits.
+//!
+//! Nothing is ever encoded again: hashes and base64 are made from slices of the original bytes.
 
-use std::sync::Arc;
+mod batch;
+mod error;
+mod fees;
+mod head;
+mod txset;
+mod verify;
+mod view;
+mod walk;
 
 use bytes::Bytes;
 use stellar_xdr as xdr;
 
+pub use batch::split_batch;
+pub use error::DecodeError;
+pub use fees::Fees;
+pub(crate) use fees::account_key;
+pub use head::{Head, peek};
+pub use verify::verify_link;
+
 use crate::ledger::{Hash32, LedgerSeq, Network, RawLedger};
+use head::Front;
+use txset::TxSet;
+use walk::{Stop, Walk};
 
 /// A decoded ledger that passed every check that needs no other ledger: its sequence, header hash, transaction-set
 /// hash, result-set hash and the hash of each transaction against the network id.
@@ -13,6 +32,8 @@ use crate::ledger::{Hash32, LedgerSeq, Network, RawLedger};
 pub struct Ledger {
     /// `header.ledgerSeq`.
     pub seq: LedgerSeq,
+    /// Network that the transactions were signed for.
+    pub network_id: Hash32,
     /// SHA-256 of the header.
     pub hash: Hash32,
     /// `header.previousLedgerHash`: the hash that the ledger before this one must have.
@@ -46,6 +67,10 @@ pub struct Transaction {
     pub hash: Hash32,
     /// Position in apply order, from 1.
     pub application_order: u32,
+    /// Hash of the inner transaction of a fee bump; `None` for the others.
+    pub inner_hash: Option<Hash32>,
+    /// Protocol version that the transaction ran under ([`Ledger::applied_protocol`]).
+    pub protocol: u32,
     /// The envelope.
     pub envelope: xdr::TransactionEnvelope,
     /// Bytes of the envelope.
@@ -79,29 +104,138 @@ pub struct TxSetPlace {
     pub cluster: Option<u32>,
 }
 
-/// Why a ledger was refused. Each is final for these bytes: trying again cannot help.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The bytes are not one whole `LedgerCloseMeta`.
-    #[error("ledger {seq} from {origin}: not a LedgerCloseMeta: {reason} at byte {offset}")]
-    Xdr {
-        /// Sequence that was expected.
-        seq: LedgerSeq,
-        /// Where the bytes came from.
-        origin: Arc<str>,
-        /// What the XDR decoder said.
-        reason: String,
-        /// Offset of the failure.
-        offset: u64,
-    },
-}
-
 /// Decodes and verifies one ledger.
 ///
 /// # Errors
 /// A [`DecodeError`] that names the ledger, its origin and the check that failed.
 pub fn decode(raw: &RawLedger, network: &Network) -> Result<Ledger, DecodeError> {
-    let _ = network;
-    Err(DecodeError::Xdr { seq: raw.seq, origin: raw.origin.clone(), reason: "not built yet".into(), offset: 0 })
+    let mut walk = Walk::new(&raw.xdr);
+    let front = Front::read(&mut walk).map_err(|stop| stop.in_ledger(raw))?;
+    // What the bytes claim to be comes first: a wrong file is told apart from a broken one.
+    let closed_at = verify::head(&front, raw)?;
+    let body = Body::read(&mut walk, front.version).map_err(|stop| stop.in_ledger(raw))?;
+    if walk.remaining() > 0 {
+        let count = walk.remaining().try_into().unwrap_or(u64::MAX);
+        return Err(DecodeError::TrailingBytes { seq: raw.seq, origin: raw.origin.clone(), count });
+    }
+    verify::tx_set(&front.header, &body.tx_set, raw)?;
+    verify::results(&front.header, &body.results, raw)?;
+    let applied_protocol = applied_protocol(&front.header);
+    let transactions = verify::pair_up(body.tx_set, body.results, applied_protocol, network, raw)?;
+    Ok(Ledger {
+        seq: raw.seq,
+        network_id: network.id(),
+        hash: front.hash,
+        previous_hash: Hash32(front.header.previous_ledger_hash.0),
+        closed_at,
+        header: front.header,
+        header_xdr: front.header_bytes,
+        close_meta_version: front.version,
+        applied_protocol,
+        transactions,
+        soroban_fee_write_1kb: front.soroban_fee_write_1kb,
+        live_soroban_state_size: body.live_soroban_state_size,
+        evicted_keys: body.evicted_keys,
+        upgrades: body.upgrades,
+    })
 }
+
+/// What follows the header in a `LedgerCloseMeta`.
+struct Body {
+    tx_set: TxSet,
+    results: Vec<ResultMeta>,
+    upgrades: Vec<xdr::UpgradeEntryMeta>,
+    live_soroban_state_size: Option<u64>,
+    evicted_keys: Option<Vec<xdr::LedgerKey>>,
+}
+
+/// A `TransactionResultMeta` or `TransactionResultMetaV1` with its bytes.
+struct ResultMeta {
+    hash: Hash32,
+    pair_bytes: Bytes,
+    result: xdr::TransactionResult,
+    result_bytes: Bytes,
+    fee_changes: xdr::LedgerEntryChanges,
+    fee_changes_bytes: Bytes,
+    meta: xdr::TransactionMeta,
+    meta_bytes: Bytes,
+    post_apply_fee_changes: Option<xdr::LedgerEntryChanges>,
+}
+
+impl Body {
+    fn read(walk: &mut Walk<'_>, version: i32) -> Result<Self, Stop> {
+        let tx_set = if version == 0 { TxSet::read_legacy(walk)? } else { TxSet::read_generalized(walk)? };
+        let results = walk.list(|walk, _| ResultMeta::read(walk, version))?;
+        let upgrades = walk.list(|walk, _| walk.read())?;
+        let _scp_info: xdr::VecM<xdr::ScpHistoryEntry> = walk.read()?;
+        let (live_soroban_state_size, evicted_keys) = if version == 0 {
+            (None, None)
+        } else {
+            (Some(walk.read()?), Some(walk.list(|walk, _| walk.read())?))
+        };
+        if version == 1 {
+            let _unused: xdr::VecM<xdr::LedgerEntry> = walk.read()?;
+        }
+        Ok(Self { tx_set, results, upgrades, live_soroban_state_size, evicted_keys })
+    }
+}
+
+impl ResultMeta {
+    fn read(walk: &mut Walk<'_>, version: i32) -> Result<Self, Stop> {
+        if version == 2 {
+            match walk.read()? {
+                xdr::ExtensionPoint::V0 => {}
+            }
+        }
+        let start = walk.position();
+        let xdr::Hash(hash) = walk.read()?;
+        let (result, result_bytes) = walk.read_with_bytes()?;
+        let pair_bytes = walk.since(start);
+        let (fee_changes, fee_changes_bytes) = walk.read_with_bytes()?;
+        let (meta, meta_bytes) = walk.read_with_bytes()?;
+        let post_apply_fee_changes = if version == 2 { Some(walk.read()?) } else { None };
+        Ok(Self {
+            hash: Hash32(hash),
+            pair_bytes,
+            result,
+            result_bytes,
+            fee_changes,
+            fee_changes_bytes,
+            meta,
+            meta_bytes,
+            post_apply_fee_changes,
+        })
+    }
+}
+
+/// Version that a ledger's transactions ran under. A ledger that raises the version ran under the one before, which
+/// its header no longer names; protocols are raised one by one, so that is the number before.
+fn applied_protocol(header: &xdr::LedgerHeader) -> u32 {
+    let raised = header.scp_value.upgrades.iter().any(|upgrade| {
+        let bytes = upgrade.0.as_slice();
+        let decoded = <xdr::LedgerUpgrade as xdr::ReadXdr>::from_xdr(bytes, xdr::Limits::len(bytes.len()));
+        matches!(decoded, Ok(xdr::LedgerUpgrade::Version(version)) if version == header.ledger_version)
+    });
+    header.ledger_version.saturating_sub(u32::from(raised))
+}
+
+impl Ledger {
+    /// Close time in microseconds since the Unix epoch.
+    pub const fn closed_at_micros(&self) -> i64 {
+        // Decoding refused times for which this overflows.
+        self.closed_at.saturating_mul(MICROS_PER_SECOND)
+    }
+
+    /// The signature of the value that the network agreed on; `None` where it is not signed.
+    pub const fn close_signature(&self) -> Option<&xdr::LedgerCloseValueSignature> {
+        match &self.header.scp_value.ext {
+            xdr::StellarValueExt::Basic => None,
+            xdr::StellarValueExt::Signed(signature) => Some(signature),
+            xdr::StellarValueExt::EmptyTxSet(value) => Some(&value.lc_value_signature),
+            xdr::StellarValueExt::SignedMs(value) => Some(&value.lc_value_signature),
+            xdr::StellarValueExt::EmptyTxSetMs(value) => Some(&value.lc_value_signature),
+        }
+    }
+}
+
+const MICROS_PER_SECOND: i64 = 1_000_000;

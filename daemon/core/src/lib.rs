@@ -6,6 +6,8 @@ pub mod decode;
 pub mod ledger;
 pub mod schema;
 pub mod tables;
+pub mod text;
+pub mod words;
 
 pub use decode::{DecodeError, Ledger, Transaction};
 pub use ledger::{Hash32, LedgerRange, LedgerSeq, Network, RawLedger};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use crate::{decode::Ledger, schema::TableSpec};
+use crate::{decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
-/// Every table, in the order of the lake's documentation.
-pub const SPECS: &[&TableSpec] = &[];
+pub mod ledgers;
+pub mod transactions;
 
 /// What a run stamps on every row.
 #[derive(Clone, Debug)]
@@ -20,46 +20,111 @@ pub struct Stamps {
     pub ingested_at_micros: i64,
 }
 
-/// The rows of all tables, being built.
-#[derive(Debug)]
-pub struct TableSet {
-    stamps: Stamps,
-}
-
 /// A value that a row cannot be made from. Fails the whole ledger: no row is ever skipped.
 #[derive(Debug, thiserror::Error)]
 #[error("ledger {seq}: table {table}: {reason}")]
 pub struct ExtractError {
     /// Ledger that failed.
-    pub seq: crate::LedgerSeq,
+    pub seq: LedgerSeq,
     /// Table whose row could not be made.
     pub table: &'static str,
     /// What was wrong, with the transaction and operation where there is one.
     pub reason: String,
 }
 
-impl TableSet {
-    /// An empty set.
-    pub fn new(stamps: Stamps) -> Self {
-        Self { stamps }
-    }
+/// Lists the tables; a new one is a module above and a word below.
+macro_rules! tables {
+    ($($table:ident),+ $(,)?) => {
+        /// Every table, in the order of the lake's documentation.
+        pub const SPECS: &[&TableSpec] = &[$(&$table::SPEC),+];
 
-    /// Appends the rows of one ledger to every table.
-    ///
-    /// # Errors
-    /// [`ExtractError`]; the set must then be dropped, it may hold part of the ledger.
-    pub fn extract(&mut self, ledger: &Ledger) -> Result<(), ExtractError> {
-        let _ = (&self.stamps, ledger);
-        Ok(())
-    }
+        /// The rows of all tables, being built.
+        #[derive(Debug)]
+        pub struct TableSet {
+            stamps: Stamps,
+            $(
+                /// Rows of the table of that name.
+                pub $table: $table::Columns,
+            )+
+        }
 
-    /// Approximate bytes held by the columns.
-    pub fn bytes(&self) -> usize {
-        0
-    }
+        impl TableSet {
+            /// An empty set.
+            pub fn new(stamps: Stamps) -> Self {
+                Self { stamps, $($table: $table::Columns::default()),+ }
+            }
 
-    /// The finished record batch of every table, in the order of [`SPECS`], empty ones included.
-    pub fn finish(self) -> Vec<(&'static TableSpec, RecordBatch)> {
-        Vec::new()
+            /// Appends the rows of one ledger to every table.
+            ///
+            /// # Errors
+            /// [`ExtractError`]; the set must then be dropped, it may hold part of the ledger.
+            pub fn extract(&mut self, ledger: &Ledger) -> Result<(), ExtractError> {
+                $(
+                    $table::extract(ledger, &self.stamps, &mut self.$table)?;
+                    self.$table.stamp(ledger.seq, &self.stamps);
+                    if let Some(column) = self.$table.full_column() {
+                        return Err(ExtractError {
+                            seq: ledger.seq,
+                            table: $table::SPEC.name,
+                            reason: format!("column {column} holds 2 GiB; seal batches earlier"),
+                        });
+                    }
+                )+
+                Ok(())
+            }
+
+            /// Bytes of the values held, without spare capacity: the same ledgers give the same number.
+            pub fn bytes(&self) -> usize {
+                0 $(+ self.$table.bytes())+
+            }
+
+            /// Rows of each table, in the order of [`SPECS`].
+            pub fn rows(&self) -> Vec<(&'static TableSpec, usize)> {
+                vec![$((&$table::SPEC, self.$table.len())),+]
+            }
+
+            /// The finished record batch of every table, in the order of [`SPECS`], empty ones included.
+            pub fn finish(self) -> Vec<(&'static TableSpec, RecordBatch)> {
+                vec![$((&$table::SPEC, self.$table.finish())),+]
+            }
+        }
+    };
+}
+
+tables! { ledgers, transactions }
+
+/// Identity of all tables: changes with any name, type or nullness.
+pub fn fingerprint() -> String {
+    crate::schema::fingerprint_of(SPECS)
+}
+
+/// The tables as Markdown: one section each, after a heading.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# The tables\n\nMade from the declarations in `daemon/core/src/tables`; `UPDATE=1 cargo test -p lake-core \
+         generated` writes this file.\n",
+    );
+    for spec in SPECS {
+        text.push('\n');
+        text.push_str(&spec.markdown());
     }
+    text
+}
+
+/// An integer that must fit the column of that name.
+pub(crate) fn fit<From, To>(
+    seq: LedgerSeq,
+    table: &'static str,
+    column: &'static str,
+    value: From,
+) -> Result<To, ExtractError>
+where
+    From: Copy + std::fmt::Display,
+    To: TryFrom<From>,
+{
+    To::try_from(value).map_err(|_| ExtractError {
+        seq,
+        table,
+        reason: format!("{column}: {value} does not fit its column"),
+    })
 }

@@ -1,0 +1,66 @@
+# stellar-lake. `make` alone lists what there is.
+SHELL := /bin/bash
+CARGO ?= cargo
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+BIN := $(CARGO_TARGET_DIR)/release
+# The shared ledgers that the suites on real data read; they say so loudly when it is missing.
+export LAKE_SHARED ?= $(CURDIR)/../shared
+# How much the slow suites do; .ci/run lowers them.
+KILLS ?= 50
+READER_SECONDS ?= 60
+BENCH_RUNS ?= 5
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo run test crash-test reader-test headline chain-test bench lint fmt doc deny ci clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+deps: ## fetch DuckDB's library and extensions, by exact version and checksum
+	@packaging/fetch-duckdb.sh
+
+build: deps ## build the release binaries into target/release
+	$(CARGO) build --release --workspace --bins
+
+demo: build ## two simulated networks, live, queried, killed and restarted; under a minute
+	@tests/demo.sh $(BIN)
+
+run: build ## leave the demo's daemon running to play with
+	@tests/run.sh $(BIN)
+
+test: build ## all tests but the slow suites
+	$(CARGO) test --release --workspace
+
+headline: build ## two networks of 500 ledgers each through one queue, as one small table
+	$(CARGO) test --release -p stellar-lake --test headline -- --nocapture
+
+chain-test: build ## the 10,046 real testnet ledgers in one run, then again
+	$(CARGO) test --release -p stellar-lake --test chain -- --nocapture
+
+crash-test: build ## KILLS=50 SIGKILLs at random moments: nothing lost, doubled or torn
+	KILLS=$(KILLS) $(CARGO) test --release -p stellar-lake --test crash -- --nocapture --ignored
+
+reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
+	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored
+
+bench: build ## ledgers/s, CPU, memory and bytes per ledger against a bare decode, BENCH_RUNS=5
+	@tests/bench.sh $(BIN) $(BENCH_RUNS)
+
+lint: deps ## formatting and lints, warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --release -- -D warnings
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+doc: deps ## build the documentation of the crates
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
+
+deny: ## check licences, duplicate versions and sources of the dependencies
+	$(CARGO) deny check bans licenses sources
+
+ci: ## what .ci/run runs
+	.ci/run
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,183 @@
+//! The command line. Its help texts are the manual.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done (for health: healthy)
+  1   not healthy
+  64  wrong usage or a refused statement
+  69  the daemon cannot be reached, or is too busy
+  70  the daemon or lakectl failed inside
+  74  reading or writing failed
+  77  not permitted
+
+Environment:
+  LAKECTL_SOCKET   path of the control socket, as --socket
+  NO_COLOR         no colours, whatever its value";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  lakectl status
+  lakectl status --watch --interval 2
+  lakectl status --output json | jq '.networks[] | {name, state, lag_ledgers}'
+  lakectl status --watch --output json >> status.ndjson";
+
+const HEALTH_EXAMPLES: &str = "\
+Healthy: every network follows, catches up, waits for its source's next ledger or is finished, and no ledger is
+missing between its first and its last one.
+
+Examples:
+  lakectl health
+  lakectl health mainnet && echo fine
+  lakectl health --output json";
+
+const QUERY_EXAMPLES: &str = "\
+Exactly one statement that reads: SELECT, WITH, VALUES, FROM, EXPLAIN [ANALYZE], DESCRIBE, SHOW TABLES,
+SUMMARIZE. Tables are named <network>.<table>. The statement sees one snapshot, while the daemon goes on writing.
+
+Formats:
+  table    for people; at most 1,000 rows unless --max-rows says more
+  json     one array of objects
+  ndjson   one object per line
+  csv      with a header line; NULL is empty, an empty text is \"\"
+Integers and decimals stay exact numbers in JSON, also above 2^53. NaN and infinities are texts there. Times are
+ISO 8601, binary is hexadecimal.
+
+Examples:
+  lakectl query 'SELECT max(sequence) FROM mainnet.ledgers_row_v2'
+  lakectl query 'SHOW ALL TABLES'
+  lakectl query --format csv 'FROM testnet.ledgers_row_v2 LIMIT 10' > ledgers.csv
+  lakectl query - < report.sql";
+
+/// Watches and queries a running stellar-lake daemon.
+#[derive(Debug, Parser)]
+#[command(name = "lakectl", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How to reach the daemon.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connection {
+    /// Path of the daemon's control socket.
+    ///
+    /// Default: /run/stellar-lake/control.sock, or if that is missing
+    /// $XDG_RUNTIME_DIR/stellar-lake/control.sock.
+    #[arg(long, global = true, env = "LAKECTL_SOCKET", value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what the daemon is doing: each network, the write queue, maintenance.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(Status),
+    /// Say whether every network is healthy, by the exit code too.
+    #[command(after_help = HEALTH_EXAMPLES)]
+    Health(Health),
+    /// Run one reading SQL statement on the lake.
+    #[command(after_help = QUERY_EXAMPLES)]
+    Query(Query),
+    /// Show the versions of lakectl and, when it answers, of the daemon.
+    Version(Version),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Show it again and again, until interrupted.
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+    /// Seconds between two of them, at least 0.1.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds, requires = "watch")]
+    pub(crate) interval: Duration,
+    /// For people or for programs.
+    #[arg(long, short, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Health {
+    /// Only this network.
+    #[arg(value_name = "NETWORK")]
+    pub(crate) network: Option<String>,
+    /// For people or for programs.
+    #[arg(long, short, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Query {
+    /// The statement, or - to read it from standard input.
+    #[arg(value_name = "SQL")]
+    pub(crate) sql: String,
+    /// How to print the rows.
+    #[arg(long, short, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Stop after so many rows; the daemon's own limit caps it.
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_rows: Option<u64>,
+    /// Stop after so many seconds; the daemon's own limit caps it.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Version {
+    /// For people or for programs.
+    #[arg(long, short, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Human,
+    /// For programs: field names are stable.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One array of objects.
+    Json,
+    /// One object per line.
+    Ndjson,
+    /// Comma-separated values with a header line.
+    Csv,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_error| "give a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if time >= Duration::from_millis(100) => Ok(time),
+        Ok(_) => Err("at least 0.1".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_are_positive_numbers() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for bad in ["0", "-1", "NaN", "1e99", "soon"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

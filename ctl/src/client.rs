@@ -1,0 +1,109 @@
+//! Finds the daemon's socket and connects to it.
+
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use lake_proto::v1::{control_service_client::ControlServiceClient, query_service_client::QueryServiceClient};
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{
+    args::Connection,
+    exit::{Exit, Failure},
+};
+
+/// Where the service listens when systemd runs it.
+const SYSTEM_SOCKET: &str = "/run/stellar-lake/control.sock";
+
+/// Below `$XDG_RUNTIME_DIR` for a daemon of the user's own.
+const USER_SOCKET: &str = "stellar-lake/control.sock";
+
+/// Longest wait for an answer that should come at once.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Largest message that is read, in bytes: four parts of a query's answer.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// A client of the control service.
+pub(crate) async fn control(connection: &Connection) -> Result<ControlServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(ControlServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// A client of the query service.
+pub(crate) async fn queries(connection: &Connection) -> Result<QueryServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(QueryServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// Waits for a quick answer.
+pub(crate) async fn answer<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(Failure::rpc(&status)),
+        Err(_elapsed) => Err(Failure::new(
+            Exit::Unavailable,
+            format!("the daemon did not answer within {} s", ANSWER_TIMEOUT.as_secs()),
+        )
+        .hint("it may hang: see its log")),
+    }
+}
+
+/// The socket that was asked for, or the first of the usual ones that exists.
+fn socket_path(connection: &Connection) -> PathBuf {
+    if let Some(path) = &connection.socket {
+        return path.clone();
+    }
+    let system = PathBuf::from(SYSTEM_SOCKET);
+    let user = std::env::var_os("XDG_RUNTIME_DIR")
+        .filter(|directory| !directory.is_empty())
+        .map(|directory| Path::new(&directory).join(USER_SOCKET));
+    match user {
+        Some(user) if !system.exists() => user,
+        Some(_) | None => system,
+    }
+}
+
+async fn connect(path: &Path) -> Result<Channel, Failure> {
+    let socket = path.to_owned();
+    let connector = tower::service_fn(move |_uri| {
+        let socket = socket.clone();
+        async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+    });
+    // The name is never looked up: the connector above is the whole way.
+    Endpoint::from_static("http://localhost")
+        .connect_with_connector(connector)
+        .await
+        .map_err(|error| unreachable(path, &error))
+}
+
+fn unreachable(path: &Path, error: &(dyn Error + 'static)) -> Failure {
+    let mut cause = Some(error);
+    let mut reason = None;
+    while let Some(error) = cause {
+        reason = error.downcast_ref::<io::Error>().or(reason);
+        cause = error.source();
+    }
+    let kind = reason.map(io::Error::kind);
+    let message = format!("cannot reach the daemon at {}", path.display());
+    let because = reason.map_or_else(|| error.to_string(), io::Error::to_string);
+    if kind == Some(io::ErrorKind::PermissionDenied) {
+        return Failure::new(Exit::Permission, message)
+            .because(because)
+            .hint("join the socket's group, or run lakectl as the daemon's user");
+    }
+    let hint = match kind {
+        Some(io::ErrorKind::NotFound) => {
+            "start the daemon, or name its socket with --socket or LAKECTL_SOCKET"
+        }
+        _ => "check that the daemon runs",
+    };
+    Failure::new(Exit::Unavailable, message).because(because).hint(hint)
+}

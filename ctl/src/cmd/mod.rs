@@ -1,0 +1,6 @@
+//! One file per verb.
+
+pub(crate) mod health;
+pub(crate) mod query;
+pub(crate) mod status;
+pub(crate) mod version;

@@ -1,0 +1,154 @@
+//! How lakectl ends: the exit codes, and errors that say what happened, why, and what to do.
+
+use std::{io, process::ExitCode};
+
+use tonic::Code;
+
+/// The documented exit codes (those above 1 are of sysexits.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Not healthy.
+    Unhealthy = 1,
+    /// Wrong usage, or a statement that is wrong or refused.
+    Usage = 64,
+    /// The daemon cannot be reached or is too busy.
+    Unavailable = 69,
+    /// A failure inside.
+    Internal = 70,
+    /// Reading or writing failed.
+    Io = 74,
+    /// Not permitted.
+    Permission = 77,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why lakectl failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// What happened; the first line of the report.
+    pub(crate) message: String,
+    /// Why, one per line.
+    pub(crate) causes: Vec<String>,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+    /// The reader of our output went away: nothing to say.
+    quiet: bool,
+}
+
+impl Failure {
+    /// A failure with its message.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None, quiet: false }
+    }
+
+    /// Adds why.
+    pub(crate) fn because(mut self, cause: impl ToString) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Adds what to do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Reading or writing failed. A closed pipe is no failure: `lakectl query ... | head` is fine.
+    pub(crate) fn io(what: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self { quiet: true, ..Self::new(Exit::Done, "") };
+        }
+        Self::new(Exit::Io, what).because(error)
+    }
+
+    /// An answer of the daemon that is an error.
+    pub(crate) fn rpc(status: &tonic::Status) -> Self {
+        let (exit, hint) = match status.code() {
+            Code::InvalidArgument => (Exit::Usage, None),
+            Code::NotFound | Code::OutOfRange | Code::FailedPrecondition | Code::AlreadyExists => {
+                (Exit::Usage, None)
+            }
+            Code::DeadlineExceeded => (Exit::Unavailable, None),
+            Code::ResourceExhausted => (Exit::Unavailable, None),
+            Code::Unavailable => (Exit::Unavailable, Some("check that the daemon runs, then try again")),
+            Code::Unimplemented => {
+                (Exit::Unavailable, Some("lakectl and the daemon differ in version: see `lakectl version`"))
+            }
+            Code::PermissionDenied | Code::Unauthenticated => (Exit::Permission, None),
+            Code::Cancelled | Code::Aborted => (Exit::Internal, None),
+            Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => {
+                (Exit::Internal, Some("the daemon's log has more"))
+            }
+        };
+        let mut lines = status.message().lines().map(str::to_owned);
+        let message = lines.next().unwrap_or_else(|| format!("the daemon answered {}", status.code()));
+        Self { exit, message, causes: lines.collect(), hint: hint.map(str::to_owned), quiet: false }
+    }
+
+    /// Prints the failure on stderr and gives its exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        if !self.quiet {
+            eprint!("{}", self.text());
+        }
+        self.exit.into()
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("lakectl: {}\n", self.message);
+        for cause in &self.causes {
+            text.push_str(&format!("  {cause}\n"));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("what to do: {hint}\n"));
+        }
+        text
+    }
+}
+
+/// Ends after clap's own message: help and version are fine, everything else is 64.
+pub(crate) fn usage(message: &clap::Error) -> ExitCode {
+    // Nothing is left to tell it to when this fails.
+    drop(message.print());
+    if message.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_has_message_cause_and_what_to_do() {
+        let failure = Failure::new(Exit::Unavailable, "cannot reach the daemon")
+            .because("connection refused")
+            .hint("start it");
+        assert_eq!(
+            failure.text(),
+            "lakectl: cannot reach the daemon\n  connection refused\nwhat to do: start it\n"
+        );
+    }
+
+    #[test]
+    fn a_closed_pipe_is_quiet() {
+        let failure = Failure::io("cannot write", &io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(failure.quiet);
+        assert_eq!(failure.exit, Exit::Done);
+    }
+
+    #[test]
+    fn codes_of_the_daemon_become_exit_codes() {
+        let exit = |code| Failure::rpc(&tonic::Status::new(code, "x")).exit;
+        assert_eq!(exit(Code::InvalidArgument), Exit::Usage);
+        assert_eq!(exit(Code::Unavailable), Exit::Unavailable);
+        assert_eq!(exit(Code::DeadlineExceeded), Exit::Unavailable);
+        assert_eq!(exit(Code::PermissionDenied), Exit::Permission);
+        assert_eq!(exit(Code::Internal), Exit::Internal);
+    }
+}

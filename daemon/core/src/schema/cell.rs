@@ -1,0 +1,193 @@
+//! How one kind of value becomes one column: storage is decided here and nowhere else.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use arrow_array::{
+    ArrayRef,
+    builder::{ArrayBuilder, BooleanBuilder, PrimitiveBuilder},
+    types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
+};
+use arrow_schema::{DataType, TimeUnit};
+use serde::Serialize;
+
+use super::text::TextBuilder;
+use crate::ledger::Hash32;
+
+/// Builds the column of a [`Cell`].
+pub trait ColumnBuilder: Default + fmt::Debug {
+    /// Appends NULL.
+    fn append_null(&mut self);
+    /// Bytes held.
+    fn bytes(&self) -> usize;
+    /// Whether a value was dropped because the column cannot hold more.
+    fn is_full(&self) -> bool {
+        false
+    }
+    /// The finished array.
+    fn finish(self) -> ArrayRef;
+}
+
+impl<T: ArrowPrimitiveType + fmt::Debug> ColumnBuilder for PrimitiveBuilder<T> {
+    fn append_null(&mut self) {
+        Self::append_null(self);
+    }
+    fn bytes(&self) -> usize {
+        self.len().saturating_mul(size_of::<T::Native>())
+    }
+    fn finish(mut self) -> ArrayRef {
+        Arc::new(Self::finish(&mut self))
+    }
+}
+
+impl ColumnBuilder for BooleanBuilder {
+    fn append_null(&mut self) {
+        Self::append_null(self);
+    }
+    fn bytes(&self) -> usize {
+        self.len() / 8
+    }
+    fn finish(mut self) -> ArrayRef {
+        Arc::new(Self::finish(&mut self))
+    }
+}
+
+impl ColumnBuilder for TextBuilder {
+    fn append_null(&mut self) {
+        Self::append_null(self);
+    }
+    fn bytes(&self) -> usize {
+        Self::bytes(self)
+    }
+    fn is_full(&self) -> bool {
+        Self::is_full(self)
+    }
+    fn finish(self) -> ArrayRef {
+        Self::finish(self)
+    }
+}
+
+/// A kind of column. The implementing type is only a name; a row holds its `Value`.
+pub trait Cell {
+    /// What a row holds, borrowed from the ledger where that saves a copy.
+    type Value<'l>: fmt::Debug;
+    /// What collects the values.
+    type Builder: ColumnBuilder;
+    /// DuckDB type.
+    const SQL: &'static str;
+    /// Whether NULL may stand here: only in `Option`.
+    const NULLABLE: bool = false;
+    /// Arrow type; must register as `SQL` (see the lake's type table).
+    fn data_type() -> DataType;
+    /// Appends one value.
+    fn append(value: Self::Value<'_>, to: &mut Self::Builder);
+}
+
+impl<K: Cell> Cell for Option<K> {
+    type Value<'l> = Option<K::Value<'l>>;
+    type Builder = K::Builder;
+    const SQL: &'static str = K::SQL;
+    const NULLABLE: bool = true;
+    fn data_type() -> DataType {
+        K::data_type()
+    }
+    fn append(value: Self::Value<'_>, to: &mut Self::Builder) {
+        match value {
+            Some(value) => K::append(value, to),
+            None => to.append_null(),
+        }
+    }
+}
+
+macro_rules! plain_cell {
+    ($name:ty, $value:ty, $builder:ty, $sql:literal, $data_type:expr) => {
+        impl Cell for $name {
+            type Value<'l> = $value;
+            type Builder = $builder;
+            const SQL: &'static str = $sql;
+            fn data_type() -> DataType {
+                $data_type
+            }
+            fn append(value: Self::Value<'_>, to: &mut Self::Builder) {
+                to.append_value(value);
+            }
+        }
+    };
+}
+
+plain_cell!(i32, i32, PrimitiveBuilder<Int32Type>, "INTEGER", DataType::Int32);
+plain_cell!(i64, i64, PrimitiveBuilder<Int64Type>, "BIGINT", DataType::Int64);
+plain_cell!(f64, f64, PrimitiveBuilder<Float64Type>, "DOUBLE", DataType::Float64);
+plain_cell!(bool, bool, BooleanBuilder, "BOOLEAN", DataType::Boolean);
+plain_cell!(
+    Timestamp,
+    i64,
+    PrimitiveBuilder<TimestampMicrosecondType>,
+    "TIMESTAMP",
+    DataType::Timestamp(TimeUnit::Microsecond, None)
+);
+
+/// UTC time as microseconds since the Unix epoch, without a zone.
+#[derive(Debug)]
+pub struct Timestamp;
+
+/// Declares a kind of text: its name, what a row holds (may borrow for `'l`) and how that is written.
+macro_rules! text_cell {
+    ($(#[$doc:meta])* $name:ident $(<$p:ident: $bound:path>)?, $value:ty, |$v:ident, $to:ident| $write:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name $(<$p>(std::marker::PhantomData<$p>))?;
+
+        impl $(<$p: $bound + std::fmt::Debug + 'static>)? $crate::schema::Cell for $name $(<$p>)? {
+            type Value<'l> = $value;
+            type Builder = $crate::schema::TextBuilder;
+            const SQL: &'static str = "VARCHAR";
+            fn data_type() -> arrow_schema::DataType {
+                arrow_schema::DataType::Utf8
+            }
+            fn append($v: Self::Value<'_>, $to: &mut Self::Builder) {
+                $write;
+                $to.end();
+            }
+        }
+    };
+}
+
+pub(crate) use text_cell;
+
+text_cell!(
+    /// Text that is borrowed or had to be made.
+    Text, Cow<'l, str>, |value, to| to.push(&value)
+);
+text_cell!(
+    /// One of a fixed set of words.
+    Word, &'static str, |value, to| to.push(value)
+);
+text_cell!(
+    /// A hash as 64 lower-case hex digits.
+    Hex32, Hash32, |value, to| to.push_hex(&value.0)
+);
+text_cell!(
+    /// Standard base64, padded, of original bytes.
+    Base64, &'l [u8], |value, to| to.push_base64(value)
+);
+text_cell!(
+    /// An account's ed25519 key as its `G...` strkey.
+    Account, [u8; 32], |value, to| to.push(&stellar_strkey::ed25519::PublicKey(value).to_string())
+);
+text_cell!(
+    /// A muxed account, id and ed25519 key, as its `M...` strkey.
+    Muxed, (u64, [u8; 32]),
+    |value, to| to.push(&stellar_strkey::ed25519::MuxedAccount { id: value.0, ed25519: value.1 }.to_string())
+);
+text_cell!(
+    /// A contract id as its `C...` strkey.
+    Contract, [u8; 32], |value, to| to.push(&stellar_strkey::Contract(value).to_string())
+);
+text_cell!(
+    /// Compact JSON of a borrowed value; of an XDR value it is SEP-51.
+    Json<T: Serialize>, &'l T, |value, to| to.push_json(value)
+);
+text_cell!(
+    /// The `Display` of an owned value.
+    Shown<T: fmt::Display>, T, |value, to| to.push_display(value)
+);

@@ -1,0 +1,221 @@
+//! Builds everything from the settings, runs it, and drains it in flow order: sources, workers, queue, committer,
+//! keeper.
+
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use lake_core::{LedgerSeq, Network, tables::SPECS};
+use tokio::{sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::Exit,
+    config::{NetworkSettings, Settings},
+    control,
+    lake::{
+        EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
+        QueueSettings,
+    },
+    pipeline::{self, MemoryBudget, NetworkTask, Progress, Shared, Start, StampSettings},
+    query::{QueryExecutor, QuerySettings},
+    service, source,
+};
+
+pub use status::AppStatus;
+
+/// What ends the daemon, with the exit code that says which kind it is.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct AppError {
+    /// Exit code.
+    pub exit: Exit,
+    /// What, where, what to do.
+    pub message: String,
+}
+
+impl AppError {
+    /// An error with its exit code.
+    pub fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+}
+
+impl From<LakeError> for AppError {
+    fn from(error: LakeError) -> Self {
+        Self::new(error.exit(), error)
+    }
+}
+
+/// Settings of the lake as the storage wants them.
+pub fn lake_settings(settings: &Settings) -> LakeSettings {
+    let maintenance = &settings.maintenance;
+    LakeSettings {
+        extension_dir: settings.lake.extension_dir.clone(),
+        encoding: EncodingSettings {
+            zstd_level: settings.lake.compression_level,
+            ..EncodingSettings::default()
+        },
+        queue: QueueSettings { batches: settings.queue_capacity, ..QueueSettings::default() },
+        maintenance: MaintenanceSettings {
+            merge: maintenance.enabled,
+            merge_interval: Some(maintenance.interval),
+            merge_small_files: Some(maintenance.merge_after_files as u64),
+            merge_every_commits: Some(maintenance.merge_after_commits).filter(|n| *n > 0),
+            target_file_bytes: maintenance.target_file_bytes,
+            max_live_files: maintenance.max_live_files as u64,
+            wal_interval: maintenance.wal_checkpoint_interval,
+            snapshot_age: Some(maintenance.expire_snapshots_older_than),
+            cleanup_age: maintenance.cleanup_files_older_than,
+            ..MaintenanceSettings::default()
+        },
+        ..LakeSettings::new(&settings.lake.path)
+    }
+}
+
+/// What the pipelines of a process share.
+pub fn shared(settings: &Settings, lake: Arc<Lake>, cancel: CancellationToken) -> Shared {
+    Shared {
+        queue: lake.queue(),
+        lake,
+        budget: MemoryBudget::new(settings.memory_bytes),
+        workers: Arc::new(Semaphore::new(settings.workers)),
+        worker_count: settings.workers,
+        batch: settings.batch,
+        stamps: StampSettings {
+            era_id: settings.lake.era_id.as_deref().map(Into::into),
+            version_label: settings.lake.version_label.as_str().into(),
+        },
+        cancel,
+    }
+}
+
+/// Opens the lake and adds the configured networks; blocking.
+fn open_lake(settings: &Settings) -> Result<Lake, LakeError> {
+    let lake = Lake::open(lake_settings(settings), SPECS)?;
+    for network in &settings.networks {
+        lake.add_network(&NetworkSpec {
+            name: NetworkName::new(&network.name)?,
+            passphrase: network.passphrase.clone(),
+            network_id: Network::new(&network.passphrase).id(),
+        })?;
+    }
+    Ok(lake)
+}
+
+/// Runs the daemon until a signal stops it.
+///
+/// # Errors
+/// What kept it from starting, or what went wrong while it stopped.
+pub async fn run(settings: Settings) -> Result<(), AppError> {
+    let opening = settings.clone();
+    let lake = tokio::task::spawn_blocking(move || open_lake(&opening))
+        .await
+        .map_err(|error| AppError::new(Exit::Internal, error))??;
+    let lake = Arc::new(lake);
+    let intake = CancellationToken::new();
+    let serving = CancellationToken::new();
+    let shared = shared(&settings, lake.clone(), intake.clone());
+    let tasks = settings
+        .networks
+        .iter()
+        .map(|network| network_task(network).map(|task| (task, start_of(network))))
+        .collect::<Result<Vec<_>, LakeError>>()?;
+
+    let status = Arc::new(AppStatus::new(lake.clone(), tasks.iter().map(|(task, _)| task.clone()).collect()));
+    let query = QueryExecutor::open(QuerySettings {
+        memory_limit_bytes: settings.query.memory_bytes,
+        threads: settings.query.threads,
+        timeout: settings.query.timeout,
+        max_rows: settings.query.max_rows,
+        max_concurrent: settings.query.max_concurrent,
+        ..QuerySettings::new(lake.catalog_path(), lake.data_path(), lake.extension_dir())
+    })
+    .map_err(|error| AppError::new(Exit::Internal, format!("the query instance cannot be opened: {error}")))?;
+    let server = control::Server::bind(&settings.socket, status.clone(), Arc::new(query))
+        .map_err(|error| AppError::new(error.exit(), error))?;
+    let server = tokio::spawn(server.run(serving.clone()));
+
+    let mut pipelines = JoinSet::new();
+    for (task, start) in tasks {
+        pipelines.spawn(pipeline::supervise(shared.clone(), task, start));
+    }
+    let maintenance = settings.maintenance.enabled.then(|| lake.start_maintenance());
+    service::ready();
+    tracing::info!(lake = %lake.path().display(), socket = %settings.socket.display(), "ready");
+    let sweeping = lake.clone();
+    let sweep = tokio::task::spawn_blocking(move || sweeping.sweep_orphans());
+    let told = tokio::spawn(tell_manager(status.clone(), lake.clone(), serving.clone()));
+
+    let signal = service::stop_signal().await.map_err(|error| AppError::new(Exit::Internal, error))?;
+    tracing::info!(signal, "stopping: committing what is in flight");
+    service::stopping();
+    intake.cancel();
+    let drained = tokio::time::timeout(settings.shutdown_timeout, async {
+        while let Some(ended) = pipelines.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(error = %error, "a pipeline ended early");
+            }
+        }
+    })
+    .await;
+    if drained.is_err() {
+        // Nothing acknowledged is lost: what was not committed is read again at the next start.
+        tracing::warn!(after = ?settings.shutdown_timeout, "not all in flight was committed in time");
+        pipelines.abort_all();
+    }
+    serving.cancel();
+    for (what, task) in [("server", server), ("status", told)] {
+        if let Err(error) = task.await {
+            tracing::error!(what, error = %error, "a task ended early");
+        }
+    }
+    match sweep.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(error = %error, "files of earlier processes were not swept"),
+        Err(error) => tracing::error!(error = %error, "the sweep ended early"),
+    }
+    drop(maintenance);
+    tokio::task::spawn_blocking(move || lake.close(Duration::from_secs(10)))
+        .await
+        .map_err(|error| AppError::new(Exit::Internal, error))??;
+    tracing::info!("stopped");
+    if drained.is_err() {
+        return Err(AppError::new(Exit::Internal, "the deadline of the stop passed; nothing acknowledged is lost"));
+    }
+    Ok(())
+}
+
+fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
+    let identity = Network::new(&network.passphrase);
+    Ok(NetworkTask {
+        name: NetworkName::new(&network.name)?,
+        source: source::open(&network.source, &identity),
+        network: identity,
+        lane: Lane::Live,
+        progress: Progress::default(),
+    })
+}
+
+fn start_of(network: &NetworkSettings) -> Start {
+    Start { start: network.start, end: network.end.map(LedgerSeq::new) }
+}
+
+/// Keeps the service manager informed: one status line, and the watchdog for as long as the committer lives.
+async fn tell_manager(status: Arc<AppStatus>, lake: Arc<Lake>, stop: CancellationToken) {
+    const STATUS_INTERVAL: Duration = Duration::from_secs(5);
+    let watchdog = service::watchdog_interval();
+    let mut ticks = tokio::time::interval(watchdog.unwrap_or(STATUS_INTERVAL).min(STATUS_INTERVAL));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        service::status(&status.line());
+        if let Some(interval) = watchdog
+            && lake.heartbeat_age() < interval * 3
+        {
+            service::alive();
+        }
+    }
+}

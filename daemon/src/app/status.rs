@@ -1,0 +1,135 @@
+//! The daemon's figures in one value, put together from lake, queue and pipelines when somebody asks.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use lake_core::LedgerSeq;
+
+use crate::{
+    lake::Lake,
+    pipeline::{NetworkProgress, NetworkState as PipelineState, NetworkTask},
+    status::{
+        DaemonStatus, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus, Status, StatusSource,
+        StoredCounts, TimeStatistics, WrittenCounts, rss_bytes,
+    },
+};
+
+/// Where the status comes from.
+#[derive(Debug)]
+pub struct AppStatus {
+    lake: Arc<Lake>,
+    tasks: Vec<NetworkTask>,
+    started_at: SystemTime,
+}
+
+impl AppStatus {
+    /// The status of these networks in this lake.
+    pub fn new(lake: Arc<Lake>, tasks: Vec<NetworkTask>) -> Self {
+        Self { lake, tasks, started_at: SystemTime::now() }
+    }
+
+    /// One line for the service manager.
+    pub fn line(&self) -> String {
+        let parts: Vec<String> = self
+            .tasks
+            .iter()
+            .map(|task| {
+                let network = self.network(task, Instant::now());
+                let last = network.last_ledger.map_or_else(|| "none yet".to_owned(), |l| l.to_string());
+                match (&network.state, network.lag()) {
+                    (NetworkState::Stopped { .. }, _) => format!("{}: stopped at {last}", network.name),
+                    (NetworkState::Retrying { .. }, _) => format!("{}: retrying at {last}", network.name),
+                    (_, Some(lag)) => format!("{}: ledger {last}, lag {lag}", network.name),
+                    (_, None) => format!("{}: ledger {last}", network.name),
+                }
+            })
+            .collect();
+        if parts.is_empty() { "no networks are configured".to_owned() } else { parts.join("; ") }
+    }
+
+    fn network(&self, task: &NetworkTask, now: Instant) -> NetworkStatus {
+        let progress = task.progress.get();
+        // An unknown network has no coverage: it is added before its pipeline begins.
+        let coverage = self.lake.coverage(&task.name).unwrap_or_default();
+        let rows = |table: &str| progress.rows.get(table).copied().unwrap_or_default();
+        NetworkStatus {
+            name: task.name.to_string(),
+            source: task.source.describe(),
+            first_ledger: coverage.first().map(LedgerSeq::get),
+            last_ledger: coverage.last().map(LedgerSeq::get),
+            tip: progress.tip.map(LedgerSeq::get),
+            written: WrittenCounts {
+                ledgers: progress.ledgers,
+                transactions: rows("transactions_row_v2"),
+                operations: rows("operations_row_v2"),
+                rows: progress.rows.values().sum(),
+                bytes: progress.bytes,
+            },
+            stored: StoredCounts { ledgers: Some(coverage.count()), ..StoredCounts::default() },
+            verified_ledgers: progress.ledgers,
+            failed_ledgers: u64::from(matches!(progress.state, PipelineState::Stopped(_))),
+            ledgers_per_second: progress.recent_rate(now),
+            gaps: coverage.gaps().len() as u64,
+            duplicates: 0,
+            batches: progress.batches,
+            average_write: average(progress.write_time, progress.batches),
+            last_error: progress
+                .last_error
+                .as_ref()
+                .map(|(at, message)| LastError { message: message.clone(), at: *at }),
+            last_close_time: progress
+                .closed_at
+                .and_then(|seconds| u64::try_from(seconds).ok())
+                .map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
+            state: state(&progress),
+        }
+    }
+}
+
+fn state(progress: &NetworkProgress) -> NetworkState {
+    match &progress.state {
+        PipelineState::Starting => NetworkState::Starting,
+        PipelineState::CatchingUp => NetworkState::CatchingUp,
+        PipelineState::Following => NetworkState::Following,
+        PipelineState::Finished => NetworkState::Finished,
+        PipelineState::Retrying(reason) => NetworkState::Retrying { reason: reason.clone() },
+        PipelineState::Stopped(reason) => NetworkState::Stopped { reason: reason.clone() },
+    }
+}
+
+fn average(total: Duration, count: u64) -> Duration {
+    u32::try_from(count).ok().and_then(|n| total.checked_div(n)).unwrap_or_default()
+}
+
+impl StatusSource for AppStatus {
+    fn status(&self) -> Status {
+        let now = Instant::now();
+        let queue = self.lake.queue().stats();
+        let maintenance = self.lake.maintenance_stats();
+        Status {
+            daemon: DaemonStatus {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                started_at: self.started_at,
+                lake_path: self.lake.path().display().to_string(),
+                rss_bytes: rss_bytes(),
+            },
+            networks: self.tasks.iter().map(|task| self.network(task, now)).collect(),
+            queue: QueueStatus {
+                depth: queue.depth as u64,
+                capacity: queue.capacity as u64,
+                bytes: queue.bytes,
+                submitted: queue.submitted,
+                written: queue.written,
+                failed: queue.failed,
+                duplicates: queue.duplicates,
+                wait: TimeStatistics { average: queue.wait.average(), max: queue.wait.max },
+                write: TimeStatistics { average: queue.write.average(), max: queue.write.max },
+            },
+            maintenance: MaintenanceStatus::default(),
+            taken_at: SystemTime::now(),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Configuration: what the YAML files say ([`file::ConfigFile`]) becomes what is true ([`Settings`]).
+//!
+//! The only module that knows `serde_yaml`: the crate is marked deprecated by its author, a swap touches this folder
+//! alone.
+
+mod error;
+mod file;
+mod layers;
+mod settings;
+mod value;
+
+pub use error::ConfigError;
+pub use layers::{Layers, Origin};
+pub use settings::{
+    BatchSettings, LakeSection, LogFormat, LogSettings, MaintenanceSection, NetworkSettings, QuerySection,
+    Settings, SourceSettings, known_passphrase, validate_network_name,
+};
+pub use value::StartText;

@@ -1,0 +1,71 @@
+//! The control plane: gRPC `lake.v1` on a Unix socket.
+//!
+//! Thin translation only: `status` knows the daemon, `query` knows SQL, this knows the proto and the socket.
+//! Nothing but a Unix socket is ever listened on.
+
+mod error;
+mod query_service;
+mod service;
+mod socket;
+mod status_code;
+mod translate;
+
+use std::{path::Path, sync::Arc};
+
+use lake_proto::v1::{control_service_server::ControlServiceServer, query_service_server::QueryServiceServer};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::{query::QueryExecutor, status::StatusSource};
+use query_service::Queries;
+use service::Control;
+
+pub use error::ControlError;
+pub use socket::ControlSocket;
+
+/// Largest request that is read, in bytes: a statement and some air.
+const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// Calls that one connection may have open at once.
+const CALLS_PER_CONNECTION: u32 = 32;
+
+/// Binds a socket at `path` and serves until `shutdown`; see [`ControlSocket::bind`] and [`serve_on`].
+///
+/// # Errors
+/// Every [`ControlError`].
+pub async fn serve(
+    path: &Path,
+    status: Arc<dyn StatusSource>,
+    query: Option<QueryExecutor>,
+    shutdown: CancellationToken,
+) -> Result<(), ControlError> {
+    serve_on(ControlSocket::bind(path).await?, status, query, shutdown).await
+}
+
+/// Serves on a bound socket until `shutdown`, then ends open streams with UNAVAILABLE, stops running queries,
+/// waits for the calls to end and removes the socket file. Without `query`, queries answer UNAVAILABLE.
+///
+/// # Errors
+/// [`ControlError::Serve`].
+pub async fn serve_on(
+    socket: ControlSocket,
+    status: Arc<dyn StatusSource>,
+    query: Option<QueryExecutor>,
+    shutdown: CancellationToken,
+) -> Result<(), ControlError> {
+    let (listener, file) = socket.into_parts();
+    let control = ControlServiceServer::new(Control::new(status, shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let queries = QueryServiceServer::new(Queries::new(query, shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let served = Server::builder()
+        .max_concurrent_streams(CALLS_PER_CONNECTION)
+        .add_service(control)
+        .add_service(queries)
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.cancelled_owned())
+        .await;
+    let path = file.path().to_owned();
+    drop(file);
+    served.map_err(|source| ControlError::Serve { path, source })
+}

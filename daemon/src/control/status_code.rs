@@ -1,0 +1,44 @@
+//! Which gRPC status code each error gets: decided here and nowhere else.
+
+use tonic::{Code, Status};
+
+use crate::query::QueryError;
+
+/// The status of a failed query. The message is the error's own; causes follow it, one per line.
+pub(super) fn of_query(error: &QueryError) -> Status {
+    let code = match error {
+        QueryError::Refused(_) | QueryError::Wrong { .. } => Code::InvalidArgument,
+        QueryError::Busy { .. } | QueryError::OutOfMemory { .. } => Code::ResourceExhausted,
+        QueryError::TimedOut { .. } => Code::DeadlineExceeded,
+        QueryError::Cancelled => Code::Cancelled,
+        QueryError::Stopping => Code::Unavailable,
+        QueryError::Open { .. } | QueryError::BadPath { .. } | QueryError::Internal { .. } => Code::Internal,
+    };
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        message.push_str(&format!("\n{error}"));
+        cause = error.source();
+    }
+    Status::new(code, message)
+}
+
+/// The daemon was told not to serve queries.
+pub(super) fn no_queries() -> Status {
+    Status::unavailable("this daemon serves no queries: read the lake with DuckDB directly")
+}
+
+/// The daemon stops while a stream is open.
+pub(super) fn stopping() -> Status {
+    Status::unavailable("the daemon is stopping")
+}
+
+/// A network that is not configured.
+pub(super) fn no_such_network(name: &str) -> Status {
+    Status::not_found(format!("there is no network {name}: `lakectl status` lists them"))
+}
+
+/// A duration that is negative, too large or too small.
+pub(super) fn bad_duration(field: &str) -> Status {
+    Status::invalid_argument(format!("{field} is not a usable duration: give a positive one"))
+}

@@ -1,0 +1,291 @@
+//! The one-shot command: one range into one lake through the same pipeline, without a daemon.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lake_core::{LedgerRange, LedgerSeq, Network, tables::SPECS};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{self, AppError},
+    class::Class,
+    cli::{Exit, IngestArgs},
+    config::{Settings, SourceSettings, known_passphrase, validate_network_name},
+    lake::{Lake, LakeError, Lane, NetworkName, NetworkSpec, RangeSet},
+    pipeline::{NetworkTask, PipelineError, Progress, RangeEnd, run_range},
+    service,
+    source::{self, Filesystem, RecordStream, Source, SourceError},
+};
+
+/// What was done, in figures.
+#[derive(Debug, Serialize)]
+struct Summary {
+    network: String,
+    first_ledger: Option<u32>,
+    last_ledger: Option<u32>,
+    ledgers: u64,
+    transactions: u64,
+    operations: u64,
+    batches: u64,
+    average_write_ms: f64,
+    ledgers_per_second: f64,
+    stored_ledgers: u64,
+    gaps: u64,
+    took_ms: u64,
+}
+
+/// Ingests what the arguments say.
+///
+/// # Errors
+/// What kept the range from being in, with the exit code that says which kind it is. What was committed stays.
+pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppError> {
+    validate_network_name(&args.network).map_err(|message| AppError::new(Exit::Usage, message))?;
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && to < from
+    {
+        return Err(AppError::new(Exit::Usage, format!("--to {to} is before --from {from}")));
+    }
+    let passphrase = args.passphrase.clone().or_else(|| known_passphrase(&args.network).map(str::to_owned));
+    let Some(passphrase) = passphrase else {
+        return Err(AppError::new(
+            Exit::Usage,
+            format!("network `{}` needs --passphrase: only those of mainnet, testnet and futurenet are known", args.network),
+        ));
+    };
+    let network = Network::new(&passphrase);
+    let source = open_source(&args, &network)?;
+
+    settings.lake.path.clone_from(&args.lake);
+    let name = NetworkName::new(&args.network)?;
+    let spec = NetworkSpec { name: name.clone(), passphrase, network_id: network.id() };
+    let opening = app::lake_settings(&settings);
+    let lake = tokio::task::spawn_blocking(move || {
+        let lake = Lake::open(opening, SPECS)?;
+        lake.add_network(&spec)?;
+        Ok::<_, LakeError>(lake)
+    })
+    .await
+    .map_err(|error| AppError::new(Exit::Internal, error))??;
+    let lake = Arc::new(lake);
+    let cancel = CancellationToken::new();
+    let shared = app::shared(&settings, lake.clone(), cancel.clone());
+    let task = NetworkTask { name: name.clone(), network, source, lane: Lane::Backfill, progress: Progress::default() };
+
+    let stopper = tokio::spawn(async move {
+        match service::stop_signal().await {
+            Ok(_) => cancel.cancel(),
+            Err(error) => tracing::warn!(error = %error, "signals are not handled: Ctrl-C loses what is in flight"),
+        }
+    });
+    let begun = Instant::now();
+    let result = ingest(&shared, &task, &args).await;
+    stopper.abort();
+    let summary = summary(&lake, &task, begun.elapsed());
+    let closed = tokio::task::spawn_blocking(move || lake.close(Duration::from_secs(10))).await;
+    let end = result?;
+    closed.map_err(|error| AppError::new(Exit::Internal, error))??;
+    report(&args, &summary?)?;
+    if end == RangeEnd::Cancelled {
+        return Err(AppError::new(Exit::Interrupted, "stopped before the end; run the same command again to go on"));
+    }
+    Ok(())
+}
+
+fn open_source(args: &IngestArgs, network: &Network) -> Result<Arc<dyn Source>, AppError> {
+    let endless = |settings: &SourceSettings| {
+        if args.to.is_none() {
+            return Err(AppError::new(Exit::Usage, format!("--source {} has no end: give --to", args.source)));
+        }
+        Ok(source::open(settings, network))
+    };
+    if let Some(rest) = args.source.strip_prefix("simulated:") {
+        let (density, seed) = rest.split_once(':').unwrap_or((rest, "1"));
+        let wrong = || {
+            AppError::new(
+                Exit::Usage,
+                format!("--source {}: use simulated:DENSITY[:SEED] with sparse, mixed or dense", args.source),
+            )
+        };
+        return endless(&SourceSettings::Simulated {
+            density: density.parse().map_err(|_| wrong())?,
+            seed: seed.parse().map_err(|_| wrong())?,
+            ledgers_per_second: None,
+        });
+    }
+    if let Some(path) = args.source.strip_prefix("replay:") {
+        return endless(&SourceSettings::Replay { path: path.into(), ledgers_per_second: None });
+    }
+    let path = Path::new(&args.source);
+    if path.is_dir() {
+        return Ok(Arc::new(Filesystem::new(path, network.clone())));
+    }
+    Ok(Arc::new(RecordStream::open(path).map_err(source_error)?))
+}
+
+/// Runs over all that is wanted and not in the lake.
+async fn ingest(
+    shared: &crate::pipeline::Shared,
+    task: &NetworkTask,
+    args: &IngestArgs,
+) -> Result<RangeEnd, AppError> {
+    let first = match args.from {
+        Some(from) => LedgerSeq::new(from),
+        None => task.source.oldest().await.map_err(source_error)?,
+    };
+    let last = match args.to {
+        Some(to) => Some(LedgerSeq::new(to)),
+        None => task.source.tip().await.map_err(source_error)?,
+    };
+    if last.is_some_and(|last| last < first) {
+        return Err(AppError::new(
+            Exit::Usage,
+            format!("--from {first} is after the newest ledger of {}", task.source.describe()),
+        ));
+    }
+    let covered = shared.lake.coverage(&task.name)?;
+    let missing = missing(&covered, first, last);
+    let bar = progress_bar(task, &missing, last);
+    let mut end = RangeEnd::Complete;
+    for (from, until) in missing {
+        end = run_range(shared, task, from, until).await.map_err(|error| pipeline_error(shared, task, &error))?;
+        if end == RangeEnd::Cancelled {
+            break;
+        }
+    }
+    if let Some(bar) = bar {
+        bar.abort();
+    }
+    Ok(end)
+}
+
+/// The ranges of `first..=last` that are not in the lake, ascending; the last one is open when `last` is.
+fn missing(covered: &RangeSet, first: LedgerSeq, last: Option<LedgerSeq>) -> Vec<(LedgerSeq, Option<LedgerSeq>)> {
+    let all = LedgerSeq::new(u32::MAX);
+    let Some(wanted) = LedgerRange::new(first, last.unwrap_or(all)) else { return Vec::new() };
+    covered
+        .missing(wanted)
+        .into_iter()
+        .map(|range| (range.start(), Some(range.end()).filter(|end| last.is_some() || *end != all)))
+        .collect()
+}
+
+fn progress_bar(
+    task: &NetworkTask,
+    missing: &[(LedgerSeq, Option<LedgerSeq>)],
+    last: Option<LedgerSeq>,
+) -> Option<tokio::task::JoinHandle<()>> {
+    if !std::io::stderr().is_terminal() || missing.is_empty() {
+        return None;
+    }
+    let bar = match last {
+        Some(_) => ProgressBar::new(
+            missing.iter().filter_map(|(from, until)| LedgerRange::new(*from, (*until)?)).map(LedgerRange::count).sum(),
+        )
+        .with_style(style("{bar:40} {pos}/{len} ledgers, {per_sec}, {eta} left")),
+        None => ProgressBar::new_spinner().with_style(style("{spinner} {pos} ledgers, {per_sec}")),
+    };
+    let mut changes = task.progress.subscribe();
+    Some(tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            bar.set_position(changes.borrow_and_update().ledgers);
+        }
+    }))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn summary(lake: &Lake, task: &NetworkTask, took: Duration) -> Result<Summary, AppError> {
+    let progress = task.progress.get();
+    let coverage = lake.coverage(&task.name)?;
+    let rows = |table: &str| progress.rows.get(table).copied().unwrap_or_default();
+    Ok(Summary {
+        network: task.name.to_string(),
+        first_ledger: coverage.first().map(LedgerSeq::get),
+        last_ledger: coverage.last().map(LedgerSeq::get),
+        ledgers: progress.ledgers,
+        transactions: rows("transactions_row_v2"),
+        operations: rows("operations_row_v2"),
+        batches: progress.batches,
+        average_write_ms: progress.write_time.as_secs_f64() * 1e3 / progress.batches.max(1) as f64,
+        ledgers_per_second: progress.ledgers as f64 / took.as_secs_f64().max(1e-3),
+        stored_ledgers: coverage.count(),
+        gaps: coverage.gaps().len() as u64,
+        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+fn report(args: &IngestArgs, summary: &Summary) -> Result<(), AppError> {
+    let text = if args.json {
+        serde_json::to_string(summary).map_err(|error| AppError::new(Exit::Internal, error))?
+    } else if summary.ledgers == 0 {
+        format!(
+            "{}: nothing to do: all wanted ledgers are in the lake already ({} ledgers, {} to {})",
+            summary.network,
+            summary.stored_ledgers,
+            summary.first_ledger.unwrap_or_default(),
+            summary.last_ledger.unwrap_or_default()
+        )
+    } else {
+        format!(
+            "{}: {} ledgers, all verified, {} transactions, {} operations in {} batches; {:.0} ledgers/s, \
+             {:.0} ms per write; the lake holds {} ledgers, {} to {}, {} gaps",
+            summary.network,
+            summary.ledgers,
+            summary.transactions,
+            summary.operations,
+            summary.batches,
+            summary.ledgers_per_second,
+            summary.average_write_ms,
+            summary.stored_ledgers,
+            summary.first_ledger.unwrap_or_default(),
+            summary.last_ledger.unwrap_or_default(),
+            summary.gaps
+        )
+    };
+    writeln!(std::io::stdout(), "{text}").map_err(|error| AppError::new(Exit::Io, error))
+}
+
+fn source_error(error: SourceError) -> AppError {
+    let exit = match &error {
+        SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => Exit::Permission,
+        SourceError::Io { .. } | SourceError::Missing { .. } | SourceError::Empty { .. } => Exit::Unavailable,
+        SourceError::Corrupt { .. } | SourceError::Decode(_) => Exit::Io,
+        SourceError::Mismatch { .. } => Exit::Config,
+    };
+    AppError::new(exit, error)
+}
+
+fn pipeline_error(shared: &crate::pipeline::Shared, task: &NetworkTask, error: &PipelineError) -> AppError {
+    let mut message = error.to_string();
+    if error.class() == Class::Corrupt {
+        match crate::pipeline::keep_evidence(shared.lake.path(), task.name.as_str(), error) {
+            Ok(Some(path)) => message.push_str(&format!("; its bytes are kept in {}", path.display())),
+            Ok(None) => {}
+            Err(failed) => message.push_str(&format!("; {failed}")),
+        }
+    }
+    let exit = match error {
+        PipelineError::Source(SourceError::Io { error, .. })
+            if error.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            Exit::Permission
+        }
+        PipelineError::Source(SourceError::Mismatch { .. }) => Exit::Config,
+        PipelineError::Source(
+            SourceError::Io { .. } | SourceError::Missing { .. } | SourceError::Empty { .. },
+        ) => Exit::Unavailable,
+        PipelineError::Source(SourceError::Corrupt { .. } | SourceError::Decode(_))
+        | PipelineError::Refused { .. } => Exit::Io,
+        PipelineError::Lake(error) => error.exit(),
+        PipelineError::Worker(_) => Exit::Internal,
+    };
+    AppError::new(exit, message)
+}

@@ -1,0 +1,50 @@
+//! What ends the run of a pipeline.
+
+use lake_core::{DecodeError, RawLedger, tables::ExtractError};
+
+use crate::{class::Class, lake::LakeError, source::SourceError};
+
+/// Why a ledger was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RefusedBy {
+    /// It does not decode, verify or link.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// A row cannot be made from it.
+    #[error(transparent)]
+    Extract(#[from] ExtractError),
+}
+
+/// The end of a pipeline's run. Everything before it is committed.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The source failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A ledger was refused; it is never written.
+    #[error("{reason}")]
+    Refused {
+        /// The check that failed.
+        reason: RefusedBy,
+        /// The ledger: evidence.
+        ledger: Box<RawLedger>,
+    },
+    /// The lake could not take a batch.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// A worker ended early: a fault of the program.
+    #[error("a worker ended early: {0}")]
+    Worker(#[from] tokio::task::JoinError),
+}
+
+impl PipelineError {
+    /// How to act on it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Source(error) => error.class(),
+            Self::Refused { .. } => Class::Corrupt,
+            Self::Lake(error) => error.class(),
+            Self::Worker(_) => Class::Stop,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Wires fetch -> decode -> extract -> encode -> queue for one range of one network; owns channels, order and
+//! cancellation. One pipeline per network, all feeding the one write queue.
+
+mod batcher;
+mod budget;
+mod error;
+mod progress;
+mod quarantine;
+mod range;
+mod supervise;
+mod work;
+
+use std::{sync::Arc, time::Duration};
+
+use lake_core::{Network, tables::Stamps};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::BatchSettings,
+    lake::{Lake, Lane, NetworkName, WriteQueue},
+    source::Source,
+};
+
+pub use budget::MemoryBudget;
+pub use error::PipelineError;
+pub use progress::{NetworkProgress, NetworkState, Progress};
+pub use range::{RangeEnd, run_range};
+pub use quarantine::keep as keep_evidence;
+pub use supervise::{Start, first_ledger, supervise};
+
+/// What every pipeline of the process shares.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Coverage and stored hashes.
+    pub lake: Arc<Lake>,
+    /// The one write queue.
+    pub queue: WriteQueue,
+    /// Bytes of XDR in flight.
+    pub budget: MemoryBudget,
+    /// Worker slots: decoding, extracting and encoding.
+    pub workers: Arc<Semaphore>,
+    /// Number of worker slots.
+    pub worker_count: usize,
+    /// When a batch is sealed.
+    pub batch: BatchSettings,
+    /// Run stamps; the clock is read for each batch.
+    pub stamps: StampSettings,
+    /// Stop taking ledgers in; finish what is in flight.
+    pub cancel: CancellationToken,
+}
+
+/// Run stamps of every row.
+#[derive(Clone, Debug)]
+pub struct StampSettings {
+    /// `era_id`.
+    pub era_id: Option<Arc<str>>,
+    /// `version_label`.
+    pub version_label: Arc<str>,
+}
+
+impl StampSettings {
+    /// The stamps of a batch made now.
+    pub(crate) fn now(&self) -> Stamps {
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Stamps {
+            era_id: self.era_id.clone(),
+            version_label: self.version_label.clone(),
+            ingested_at_micros: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+/// One network to ingest.
+#[derive(Clone)]
+pub struct NetworkTask {
+    /// Schema name.
+    pub name: NetworkName,
+    /// Passphrase and id.
+    pub network: Network,
+    /// Where its ledgers come from.
+    pub source: Arc<dyn Source>,
+    /// Lane of its batches.
+    pub lane: Lane,
+    /// What is told about it.
+    pub progress: Progress,
+}
+
+impl std::fmt::Debug for NetworkTask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NetworkTask").field("name", &self.name).field("source", &self.source.describe()).finish()
+    }
+}

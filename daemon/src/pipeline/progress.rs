@@ -1,0 +1,148 @@
+//! What a pipeline tells about itself: one value behind a `watch`, changed by the pipeline, read by status.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant, SystemTime},
+};
+
+use lake_core::LedgerSeq;
+use tokio::sync::watch;
+
+/// What a network is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkState {
+    /// Finding out where to begin.
+    Starting,
+    /// Behind the tip of its source, or filling a range.
+    CatchingUp,
+    /// At the tip, taking ledgers as they close.
+    Following,
+    /// Everything up to the configured end is in.
+    Finished,
+    /// A transient error: tried again after a while.
+    Retrying(String),
+    /// An error that does not pass by itself: an operator must act.
+    Stopped(String),
+}
+
+/// Figures of one network since the start of the process.
+#[derive(Clone, Debug)]
+pub struct NetworkProgress {
+    /// What it is doing.
+    pub state: NetworkState,
+    /// Newest ledger that the source is known to have.
+    pub tip: Option<LedgerSeq>,
+    /// Ledgers committed; each was verified before.
+    pub ledgers: u64,
+    /// Batches committed.
+    pub batches: u64,
+    /// Rows committed per table.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Close time of the newest committed ledger, seconds since the Unix epoch.
+    pub closed_at: Option<i64>,
+    /// Time of all commits together, in the queue excluded.
+    pub write_time: Duration,
+    /// Last error and when.
+    pub last_error: Option<(SystemTime, String)>,
+    /// When the network started and when its last commit was.
+    pub started: Instant,
+    /// Last commit.
+    pub last_commit: Option<Instant>,
+    recent: VecDeque<(Instant, u64)>,
+}
+
+/// The pipeline's side and, cloned, everyone else's.
+#[derive(Clone, Debug)]
+pub struct Progress(watch::Sender<NetworkProgress>);
+
+const RECENT: Duration = Duration::from_secs(10);
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(watch::Sender::new(NetworkProgress {
+            state: NetworkState::Starting,
+            tip: None,
+            ledgers: 0,
+            batches: 0,
+            rows: BTreeMap::new(),
+            closed_at: None,
+            write_time: Duration::ZERO,
+            last_error: None,
+            started: Instant::now(),
+            last_commit: None,
+            recent: VecDeque::new(),
+        }))
+    }
+}
+
+/// One commit, as the pipeline accounts for it.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) last: LedgerSeq,
+    pub(super) ledgers: u64,
+    pub(super) rows: Vec<(&'static str, u64)>,
+    pub(super) closed_at: i64,
+    pub(super) took: Duration,
+}
+
+impl Progress {
+    /// The figures now.
+    pub fn get(&self) -> NetworkProgress {
+        self.0.borrow().clone()
+    }
+
+    /// A receiver that sees every change of state.
+    pub fn subscribe(&self) -> watch::Receiver<NetworkProgress> {
+        self.0.subscribe()
+    }
+
+    pub(super) fn set_state(&self, state: NetworkState) {
+        self.0.send_if_modified(|p| {
+            let changed = p.state != state;
+            if let NetworkState::Retrying(message) | NetworkState::Stopped(message) = &state {
+                p.last_error = Some((SystemTime::now(), message.clone()));
+            }
+            p.state = state;
+            changed
+        });
+    }
+
+    pub(super) fn saw_tip(&self, tip: LedgerSeq) {
+        self.0.send_modify(|p| p.tip = p.tip.max(Some(tip)));
+    }
+
+    pub(super) fn committed(&self, commit: Committed) {
+        let now = Instant::now();
+        self.0.send_modify(|p| {
+            p.ledgers += commit.ledgers;
+            p.batches += 1;
+            p.closed_at = Some(commit.closed_at);
+            p.write_time += commit.took;
+            p.last_commit = Some(now);
+            p.tip = p.tip.max(Some(commit.last));
+            for (table, rows) in commit.rows {
+                *p.rows.entry(table).or_default() += rows;
+            }
+            p.recent.push_back((now, commit.ledgers));
+            while p.recent.front().is_some_and(|(at, _)| now.duration_since(*at) > RECENT) {
+                p.recent.pop_front();
+            }
+        });
+    }
+}
+
+impl NetworkProgress {
+    /// Ledgers per second over the last ten seconds, or since the start when that is shorter.
+    pub fn recent_rate(&self, now: Instant) -> f64 {
+        let window = now.duration_since(self.started).min(RECENT).as_secs_f64().max(0.001);
+        let ledgers: u64 =
+            self.recent.iter().filter(|(at, _)| now.duration_since(*at) <= RECENT).map(|(_, n)| n).sum();
+        ledgers as f64 / window
+    }
+
+    /// Ledgers per second from the start to the last commit.
+    pub fn average_rate(&self) -> f64 {
+        let Some(last) = self.last_commit else { return 0.0 };
+        self.ledgers as f64 / last.duration_since(self.started).as_secs_f64().max(0.001)
+    }
+}

@@ -1,0 +1,59 @@
+//! Where ledgers come from: one trait, one file per kind. A source never names another source, never retries and
+//! never decodes more than it must; it classifies its own errors and the pipeline acts on them.
+
+mod error;
+mod filesystem;
+mod pace;
+mod records;
+mod renumber;
+mod replay;
+mod sep54;
+mod simulated;
+
+use std::sync::Arc;
+
+use futures::{future::BoxFuture, stream::BoxStream};
+use lake_core::{LedgerSeq, Network, RawLedger};
+
+use crate::config::SourceSettings;
+
+pub use error::SourceError;
+pub use filesystem::Filesystem;
+pub use records::RecordStream;
+pub use replay::Replay;
+pub use sep54::Layout;
+pub use simulated::Simulated;
+
+/// Where ledgers come from.
+pub trait Source: Send + Sync + 'static {
+    /// Ledgers from `from` to `until`, both inclusive, ascending, without gaps. Without `until` the stream follows
+    /// the tip for ever (a record stream ends with its input). A ledger that should exist and does not is an error,
+    /// never a skip. After an error the stream is over.
+    fn ledgers(
+        &self,
+        from: LedgerSeq,
+        until: Option<LedgerSeq>,
+    ) -> BoxStream<'static, Result<RawLedger, SourceError>>;
+
+    /// Oldest ledger that this source can serve.
+    fn oldest(&self) -> BoxFuture<'_, Result<LedgerSeq, SourceError>>;
+
+    /// Newest ledger that this source can serve now; `None` when only reading on can tell.
+    fn tip(&self) -> BoxFuture<'_, Result<Option<LedgerSeq>, SourceError>>;
+
+    /// Kind and place, for status and messages.
+    fn describe(&self) -> String;
+}
+
+/// Opens a source. Touches nothing outside: the first use finds out whether it works.
+pub fn open(settings: &SourceSettings, network: &Network) -> Arc<dyn Source> {
+    match settings {
+        SourceSettings::Filesystem { path } => Arc::new(Filesystem::new(path, network.clone())),
+        SourceSettings::Simulated { density, seed, ledgers_per_second } => {
+            Arc::new(Simulated::new(network, *density, *seed, *ledgers_per_second))
+        }
+        SourceSettings::Replay { path, ledgers_per_second } => {
+            Arc::new(Replay::new(path, network.clone(), *ledgers_per_second))
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Repeats the ledgers of a SEP-54 directory endlessly, renumbered and re-hashed so that every verification passes.
+//! Transaction hashes repeat. For load and benchmarks on real ledgers.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream, stream::BoxStream};
+use lake_core::{Hash32, LedgerSeq, Network, RawLedger};
+
+use super::{Filesystem, Source, SourceError, pace::paced, renumber::Template};
+
+/// Most bytes of ledgers that are kept in memory to be repeated.
+const MAX_BYTES: usize = 256 << 20;
+
+/// An endless repetition of a directory.
+#[derive(Debug)]
+pub struct Replay {
+    directory: Filesystem,
+    path: PathBuf,
+    ledgers_per_second: Option<f64>,
+    templates: Arc<Mutex<Option<Arc<Vec<Template>>>>>,
+}
+
+impl Replay {
+    /// Repeats the ledgers below `path`, which must be consecutive; without a rate flat out.
+    pub fn new(path: &Path, network: Network, ledgers_per_second: Option<f64>) -> Self {
+        Self {
+            directory: Filesystem::new(path, network),
+            path: path.to_owned(),
+            ledgers_per_second,
+            templates: Arc::new(Mutex::new(None)),
+        }
+    }
+}
+
+/// Reads the consecutive ledgers at the newest end of the directory.
+async fn load(directory: Filesystem, path: PathBuf) -> Result<Vec<Template>, SourceError> {
+    let tip = directory.tip().await?;
+    let Some(last) = tip else { return Ok(Vec::new()) };
+    // The newest run of ledgers without a hole: walk down until one is missing.
+    let mut first = last;
+    while let Some(before) = first.previous().filter(|p| directory.has(*p)) {
+        first = before;
+    }
+    let ledgers: Vec<RawLedger> = directory.ledgers(first, Some(last)).try_collect().await?;
+    let bytes: usize = ledgers.iter().map(|l| l.xdr.len()).sum();
+    if bytes > MAX_BYTES {
+        return Err(SourceError::Mismatch {
+            origin: path.display().to_string(),
+            message: format!("replay keeps its ledgers in memory: {bytes} bytes are more than {MAX_BYTES}"),
+        });
+    }
+    ledgers.iter().map(Template::new).collect()
+}
+
+impl Source for Replay {
+    fn ledgers(
+        &self,
+        from: LedgerSeq,
+        until: Option<LedgerSeq>,
+    ) -> BoxStream<'static, Result<RawLedger, SourceError>> {
+        let (directory, path, cache, rate) =
+            (self.directory.clone(), self.path.clone(), self.templates.clone(), self.ledgers_per_second);
+        stream::once(async move {
+            let kept = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let templates = match kept {
+                Some(templates) => templates,
+                None => {
+                    let loaded = Arc::new(load(directory, path).await?);
+                    *cache.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
+                    loaded
+                }
+            };
+            Ok::<_, SourceError>(repeat(templates, from, until, rate))
+        })
+        .try_flatten()
+        .boxed()
+    }
+
+    fn oldest(&self) -> BoxFuture<'_, Result<LedgerSeq, SourceError>> {
+        async {
+            let tip = self.directory.tip().await?;
+            let mut first = tip.unwrap_or(LedgerSeq::new(2));
+            while let Some(before) = first.previous().filter(|p| self.directory.has(*p)) {
+                first = before;
+            }
+            Ok(first)
+        }
+        .boxed()
+    }
+
+    fn tip(&self) -> BoxFuture<'_, Result<Option<LedgerSeq>, SourceError>> {
+        futures::future::ready(Ok(None)).boxed()
+    }
+
+    fn describe(&self) -> String {
+        format!("replay {}", self.path.display())
+    }
+}
+
+/// The endless ledgers of `templates`, from `from` on. The chain of hashes begins at the first template, so a later
+/// start works through the hashes before it.
+fn repeat(
+    templates: Arc<Vec<Template>>,
+    from: LedgerSeq,
+    until: Option<LedgerSeq>,
+    ledgers_per_second: Option<f64>,
+) -> BoxStream<'static, Result<RawLedger, SourceError>> {
+    let mut state: Option<(LedgerSeq, Hash32)> = None;
+    let mut index = 0usize;
+    paced("replay", ledgers_per_second, move || {
+        loop {
+            let first = templates.first()?;
+            let (seq, previous) = state.unwrap_or((first.seq(), first.previous_hash()));
+            if until.is_some_and(|until| seq > until) {
+                return None;
+            }
+            let template = templates.get(index % templates.len())?;
+            let steps = u64::from(seq.get().wrapping_sub(first.seq().get()));
+            let close_time = first.close_time().saturating_add(steps.saturating_mul(5));
+            let (raw, hash) = template.renumbered(seq, previous, close_time);
+            state = Some((seq.next()?, hash));
+            index += 1;
+            if seq >= from {
+                return Some(Ok(raw));
+            }
+        }
+    })
+}
