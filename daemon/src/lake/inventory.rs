@@ -1,0 +1,217 @@
+//! What the catalog says is in the lake: networks, coverage, files, hashes. Reads only.
+
+use std::{collections::HashSet, path::PathBuf};
+
+use duckdb::Row;
+use lake_core::{Hash32, LedgerRange, LedgerSeq};
+
+use super::{
+    LEDGERS_TABLE,
+    catalog::{Catalog, full_path, meta, sqlite},
+    coverage::RangeSet,
+    ddl::{literal, qualified},
+    error::LakeError,
+    lineage::NETWORKS,
+};
+
+/// A network as the lake knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredNetwork {
+    /// Its name.
+    pub name: String,
+    /// Its passphrase.
+    pub passphrase: String,
+    /// Fingerprint of its tables, hex.
+    pub fingerprint: String,
+}
+
+/// A registered file of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredFile {
+    /// Schema: the network's name.
+    pub schema: String,
+    /// Table.
+    pub table: String,
+    /// Full path.
+    pub path: PathBuf,
+    /// Rows.
+    pub rows: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Whether the newest snapshot has it; replaced files stay until they are cleaned up.
+    pub live: bool,
+}
+
+/// Header hashes of a stored ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredLink {
+    /// Hash of the ledger.
+    pub hash: Hash32,
+    /// Hash of the ledger before it, as its header names it.
+    pub previous_hash: Hash32,
+}
+
+impl Catalog {
+    /// The networks of the lake; none when it is new.
+    pub(crate) fn networks(&mut self) -> Result<Vec<StoredNetwork>, LakeError> {
+        let exists = self.rows(
+            "look for networks",
+            &format!(
+                "SELECT 1 FROM {} t JOIN {} s USING (schema_id) WHERE t.table_name = {} AND s.schema_name = 'main' \
+                 AND t.end_snapshot IS NULL",
+                meta("ducklake_table"),
+                meta("ducklake_schema"),
+                literal(NETWORKS.name)
+            ),
+            |_| Ok(()),
+        )?;
+        if exists.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!("SELECT name, passphrase, fingerprint FROM {}", qualified("main", NETWORKS.name));
+        self.rows("read the networks", &sql, |r| {
+            Ok(StoredNetwork { name: r.get(0)?, passphrase: r.get(1)?, fingerprint: r.get(2)? })
+        })
+    }
+
+    /// Which ledgers of a network are stored: from the files' statistics, from their rows where those do not tell.
+    pub(crate) fn coverage(&mut self, network: &str) -> Result<RangeSet, LakeError> {
+        let inner = format!(
+            "SELECT s.path AS sp, s.path_is_relative AS sr, t.path AS tp, t.path_is_relative AS tr, f.path AS fp, \
+             f.path_is_relative AS fr, f.record_count AS n, st.min_value AS lo, st.max_value AS hi, \
+             EXISTS (SELECT 1 FROM ducklake_delete_file d WHERE d.data_file_id = f.data_file_id \
+             AND d.end_snapshot IS NULL) AS del \
+             FROM ducklake_schema s JOIN ducklake_table t ON t.schema_id = s.schema_id \
+             JOIN ducklake_column c ON c.table_id = t.table_id AND c.column_name = 'sequence' \
+             JOIN ducklake_data_file f ON f.table_id = t.table_id \
+             LEFT JOIN ducklake_file_column_stats st ON st.table_id = t.table_id \
+             AND st.column_id = c.column_id AND st.data_file_id = f.data_file_id \
+             WHERE s.schema_name = {} AND t.table_name = {} AND s.end_snapshot IS NULL \
+             AND t.end_snapshot IS NULL AND c.end_snapshot IS NULL AND f.end_snapshot IS NULL",
+            literal(network),
+            literal(LEDGERS_TABLE)
+        );
+        let data = self.dirs().data();
+        let sql =
+            sqlite(&inner, "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT, n::BIGINT, lo, hi, del::BIGINT");
+        let files = self.rows("read the coverage", &sql, |r| {
+            let path = path_of(&data, r)?;
+            let (lo, hi): (Option<String>, Option<String>) = (r.get(7)?, r.get(8)?);
+            Ok((path, r.get::<_, u64>(6)?, lo, hi, r.get::<_, i64>(9)? != 0))
+        })?;
+        let mut coverage = RangeSet::new();
+        let mut stored = 0_u64;
+        for (path, count, lo, hi, deletes) in files {
+            let whole = lo.zip(hi).and_then(|(lo, hi)| {
+                LedgerRange::new(lo.parse::<LedgerSeq>().ok()?, hi.parse::<LedgerSeq>().ok()?)
+            });
+            match whole.filter(|r| r.count() == count && !deletes) {
+                Some(range) => {
+                    stored = stored.saturating_add(count);
+                    coverage.insert(range);
+                }
+                None => {
+                    for range in self.rows_of_file(network, &path)? {
+                        stored = stored.saturating_add(range.count());
+                        coverage.insert(range);
+                    }
+                }
+            }
+        }
+        if stored != coverage.count() {
+            let problem = format!(
+                "network {network} has {stored} ledger rows for {} ledgers: some are stored twice",
+                coverage.count()
+            );
+            return Err(LakeError::Untrue { path: self.dirs().catalog(), problem });
+        }
+        Ok(coverage)
+    }
+
+    /// The ledgers in one file of the ledgers table, one range per run of rows.
+    fn rows_of_file(&mut self, network: &str, path: &std::path::Path) -> Result<Vec<LedgerRange>, LakeError> {
+        let sql = format!(
+            "SELECT min(s)::UINTEGER, max(s)::UINTEGER FROM (SELECT sequence AS s, sequence - row_number() OVER \
+             (ORDER BY sequence) AS g FROM {} WHERE filename = {}) GROUP BY g",
+            qualified(network, LEDGERS_TABLE),
+            literal(&path.to_string_lossy())
+        );
+        let ranges = self.rows("read the coverage from rows", &sql, |r| {
+            Ok(LedgerRange::new(LedgerSeq::new(r.get(0)?), LedgerSeq::new(r.get(1)?)))
+        })?;
+        Ok(ranges.into_iter().flatten().collect())
+    }
+
+    /// Hashes of a stored ledger; `None` when it is not stored.
+    pub(crate) fn stored_link(
+        &mut self,
+        network: &str,
+        seq: LedgerSeq,
+    ) -> Result<Option<StoredLink>, LakeError> {
+        let sql = format!(
+            "SELECT ledger_hash, previous_ledger_hash FROM {} WHERE sequence = {seq}",
+            qualified(network, LEDGERS_TABLE)
+        );
+        let found = self
+            .rows("read a ledger's hashes", &sql, |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))?;
+        let Some((hash, previous)) = found.into_iter().next() else { return Ok(None) };
+        match (hash.parse(), previous.parse()) {
+            (Ok(hash), Ok(previous_hash)) => Ok(Some(StoredLink { hash, previous_hash })),
+            (Err(e), _) | (_, Err(e)) => Err(LakeError::Untrue {
+                path: self.dirs().catalog(),
+                problem: format!("network {network}: ledger {seq} has no readable hash: {e}"),
+            }),
+        }
+    }
+
+    /// Every file that the catalog names, live or kept for older snapshots, `schema` alone or all.
+    pub(crate) fn files(&mut self, schema: Option<&str>) -> Result<Vec<RegisteredFile>, LakeError> {
+        let only = schema.map(|s| format!(" WHERE s.schema_name = {}", literal(s))).unwrap_or_default();
+        let inner = format!(
+            "SELECT s.path AS sp, s.path_is_relative AS sr, t.path AS tp, t.path_is_relative AS tr, f.path AS fp, \
+             f.path_is_relative AS fr, f.record_count AS n, f.file_size_bytes AS b, s.schema_name AS sn, \
+             t.table_name AS tn, f.end_snapshot IS NULL AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AS live \
+             FROM ducklake_data_file f JOIN ducklake_table t ON t.table_id = f.table_id \
+             JOIN ducklake_schema s ON s.schema_id = t.schema_id{only}"
+        );
+        let data = self.dirs().data();
+        let sql = sqlite(
+            &inner,
+            "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT, n::BIGINT, b::BIGINT, sn, tn, live::BIGINT",
+        );
+        self.rows("list the files", &sql, |r| {
+            Ok(RegisteredFile {
+                path: path_of(&data, r)?,
+                rows: r.get(6)?,
+                bytes: r.get(7)?,
+                schema: r.get(8)?,
+                table: r.get(9)?,
+                live: r.get::<_, i64>(10)? != 0,
+            })
+        })
+    }
+
+    /// Paths that the catalog still knows in any way: registered, or waiting for their deletion.
+    pub(crate) fn known_paths(&mut self) -> Result<HashSet<PathBuf>, LakeError> {
+        let mut known: HashSet<PathBuf> = self.files(None)?.into_iter().map(|f| f.path).collect();
+        let data = self.dirs().data();
+        let sql = format!(
+            "SELECT path, path_is_relative::BIGINT FROM {}",
+            meta("ducklake_files_scheduled_for_deletion")
+        );
+        let waiting = self.rows("list the files to be deleted", &sql, |r| {
+            let (path, relative): (String, i64) = (r.get(0)?, r.get(1)?);
+            Ok(if relative == 1 { data.join(path) } else { PathBuf::from(path) })
+        })?;
+        known.extend(waiting);
+        Ok(known)
+    }
+}
+
+/// The full path from the first six columns of a row: path and relativity of schema, table and file.
+fn path_of(data: &std::path::Path, r: &Row<'_>) -> duckdb::Result<PathBuf> {
+    let text = |i: usize| r.get::<_, String>(i);
+    let relative = |i: usize| r.get::<_, i64>(i).map(|v| v == 1);
+    let (schema, table, file) = (text(0)?, text(2)?, text(4)?);
+    Ok(full_path(data, [(&schema, relative(1)?), (&table, relative(3)?), (&file, relative(5)?)]))
+}

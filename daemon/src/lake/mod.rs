@@ -1,0 +1,43 @@
+//! The lake: Parquet files and the DuckLake catalog that says which of them belong to which table.
+//!
+//! Workers encode ([`Encoder`]), one thread commits ([`WriteQueue`]), a process of its own keeps the catalog open
+//! for readers ([`Keeper`]). Nothing else in the daemon opens the catalog's file.
+
+mod batch;
+mod catalog;
+mod committer;
+pub mod coverage;
+mod ddl;
+mod dirs;
+mod encode;
+mod error;
+mod extensions;
+mod inventory;
+mod keeper;
+mod lineage;
+mod lock;
+mod networks;
+mod open;
+mod parquet;
+mod queue;
+mod settings;
+mod sweep;
+
+pub use batch::{Commit, Lane, NetworkName, NetworkSpec, SealedBatch, SealedFile, WriteBatch};
+pub use committer::Watermark;
+pub use coverage::RangeSet;
+pub use ddl::fingerprint;
+pub use dirs::{FileName, LakeDirs, RunId};
+pub use encode::Encoder;
+pub use error::{Class, LakeError};
+pub use extensions::extension_files;
+pub use inventory::{RegisteredFile, StoredLink, StoredNetwork};
+pub use keeper::{Keeper, KeeperReply};
+pub use lineage::{LINEAGE, LINEAGE_TABLE};
+pub use open::Lake;
+pub use queue::{QueueStats, Timing, WriteQueue};
+pub use settings::{EncodingSettings, LakeSettings, MaintenanceSettings, QueueSettings};
+pub use sweep::{FileCheck, SweepReport};
+
+/// The table whose rows say which ledgers are stored.
+pub const LEDGERS_TABLE: &str = "ledgers_row_v2";

@@ -1,0 +1,188 @@
+//! Encoding: record batches to finished Parquet files. Runs on the workers, in parallel; never touches DuckDB.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use arrow_array::{Array, RecordBatch, StringArray, cast::AsArray};
+use arrow_schema::SchemaRef;
+use lake_core::{Hash32, schema::TableSpec};
+use parquet::{
+    arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions},
+    basic::{Compression, ZstdLevel},
+    errors::ParquetError,
+    file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    batch::SealedFile,
+    dirs::{FileName, LakeDirs, create_durable, sync_dir},
+    error::LakeError,
+    settings::EncodingSettings,
+};
+
+/// Rows of a column that are looked at to choose its encoding.
+const SAMPLE_ROWS: usize = 512;
+
+/// One Parquet file being written under its temporary name. Dropping it deletes the file.
+pub(crate) struct FileEncoder {
+    table: &'static str,
+    schema: SchemaRef,
+    dir: PathBuf,
+    temp: PathBuf,
+    path: PathBuf,
+    writer: Option<ArrowWriter<HashingFile>>,
+    rows: u64,
+}
+
+impl FileEncoder {
+    /// Creates the file. `sample` are rows of it by which encodings are chosen.
+    pub(crate) fn create(
+        dirs: &LakeDirs,
+        schema_name: &str,
+        spec: &'static TableSpec,
+        name: FileName,
+        encoding: &EncodingSettings,
+        sample: &RecordBatch,
+    ) -> Result<Self, LakeError> {
+        let dir = dirs.table(schema_name, spec.name);
+        create_durable(dirs.root(), &dir)?;
+        let path = dir.join(name.to_string());
+        let temp = dir.join(FileName { temporary: true, ..name }.to_string());
+        let file = File::create_new(&temp).map_err(|e| LakeError::io("create", &temp, e))?;
+        let schema = spec.arrow_schema();
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties(spec, encoding, sample).map_err(|e| parquet_error(&temp, e))?)
+            .with_skip_arrow_metadata(true);
+        let sink = HashingFile { file, hasher: Sha256::new(), bytes: 0 };
+        let mut this = Self { table: spec.name, schema, dir, temp, path, writer: None, rows: 0 };
+        let writer = ArrowWriter::try_new_with_options(sink, Arc::clone(&this.schema), options)
+            .map_err(|e| parquet_error(&this.temp, e))?;
+        this.writer = Some(writer);
+        Ok(this)
+    }
+
+    /// Appends rows.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        if batch.schema_ref().fields() != self.schema.fields() {
+            let reason = format!("rows do not have the columns and types of table {}", self.table);
+            return Err(LakeError::Parquet { path: self.path.clone(), reason });
+        }
+        let writer = self.writer.as_mut().ok_or(LakeError::Closed)?;
+        writer.write(batch).map_err(|e| parquet_error(&self.temp, e))?;
+        self.rows = self.rows.saturating_add(u64::try_from(batch.num_rows()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    /// Writes the footer, makes the file durable and gives it its name.
+    pub(crate) fn finish(mut self) -> Result<SealedFile, LakeError> {
+        let writer = self.writer.take().ok_or(LakeError::Closed)?;
+        let sink = writer.into_inner().map_err(|e| parquet_error(&self.temp, e))?;
+        sink.file.sync_all().map_err(|e| LakeError::io("sync", &self.temp, e))?;
+        fs::rename(&self.temp, &self.path).map_err(|e| LakeError::io("rename", &self.temp, e))?;
+        // From here on dropping must delete the final name.
+        self.temp.clone_from(&self.path);
+        sync_dir(&self.dir)?;
+        let sealed = SealedFile {
+            table: self.table,
+            path: std::mem::take(&mut self.path),
+            rows: self.rows,
+            bytes: sink.bytes,
+            sha256: Hash32(sink.hasher.finalize().into()),
+        };
+        self.temp = PathBuf::new();
+        Ok(sealed)
+    }
+}
+
+impl Drop for FileEncoder {
+    fn drop(&mut self) {
+        if self.temp.as_os_str().is_empty() {
+            return;
+        }
+        // What cannot be deleted now is found by the sweep of the next run.
+        if let Err(error) = fs::remove_file(&self.temp) {
+            tracing::warn!(path = %self.temp.display(), error = %error, "unfinished file was not deleted");
+        }
+    }
+}
+
+/// How the columns of `spec` are written.
+fn properties(
+    spec: &TableSpec,
+    encoding: &EncodingSettings,
+    sample: &RecordBatch,
+) -> Result<WriterProperties, ParquetError> {
+    let row_group_rows = encoding.row_group_rows.max(1);
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("stellar-lake ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(encoding.zstd_level)?))
+        .set_max_row_group_row_count(Some(row_group_rows))
+        // Page statistics and their index help no reader of the lake; the row group's do.
+        .set_statistics_enabled(EnabledStatistics::Chunk);
+    for (index, column) in spec.columns.iter().enumerate() {
+        let path = ColumnPath::from(column.name);
+        if column.bloom {
+            // Sized for a full row group of distinct values; the writer folds it to what was there.
+            let distinct = u64::try_from(row_group_rows).unwrap_or(u64::MAX);
+            builder = builder
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path.clone(), encoding.bloom_false_positives)
+                .set_column_bloom_filter_ndv(path.clone(), distinct);
+        }
+        if sample.columns().get(index).is_some_and(|values| all_different(values.as_ref())) {
+            builder = builder.set_column_dictionary_enabled(path, false);
+        }
+    }
+    Ok(builder.build())
+}
+
+/// Whether a text column repeats so little that a dictionary would only cost.
+fn all_different(values: &dyn Array) -> bool {
+    let Some(texts) = values.as_string_opt::<i32>() else { return false };
+    let texts: &StringArray = texts;
+    let sample: Vec<&str> = texts.iter().flatten().take(SAMPLE_ROWS).collect();
+    let distinct: HashSet<&str> = sample.iter().copied().collect();
+    sample.len() >= 16 && distinct.len().saturating_mul(10) > sample.len().saturating_mul(9)
+}
+
+/// A Parquet failure; a full disk beneath it keeps its own kind.
+pub(crate) fn parquet_error(path: &std::path::Path, error: ParquetError) -> LakeError {
+    if let ParquetError::External(inner) = error {
+        return match inner.downcast::<io::Error>() {
+            Ok(io) => LakeError::io("write", path, *io),
+            Err(other) => LakeError::Parquet { path: path.to_path_buf(), reason: other.to_string() },
+        };
+    }
+    let reason = error.to_string();
+    if reason.contains("No space left on device") || reason.contains("StorageFull") {
+        return LakeError::DiskFull { path: path.to_path_buf() };
+    }
+    LakeError::Parquet { path: path.to_path_buf(), reason }
+}
+
+/// A file that is hashed while it is written.
+struct HashingFile {
+    file: File,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buf)?;
+        self.hasher.update(buf.get(..written).unwrap_or_default());
+        self.bytes = self.bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,94 @@
+//! After a crash: finds files that no catalog row names, and rows whose file is missing or damaged.
+
+use std::{fs, path::PathBuf};
+
+use super::{dirs::FileName, error::LakeError, open::Lake};
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Files of our naming that were looked at.
+    pub seen: u64,
+    /// Files that were deleted.
+    pub removed: Vec<PathBuf>,
+    /// Their bytes.
+    pub removed_bytes: u64,
+}
+
+/// What the check of all registered files found.
+#[derive(Clone, Debug, Default)]
+pub struct FileCheck {
+    /// Live files.
+    pub live: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// One [`LakeError::DamagedFile`] per file that is missing or has another size.
+    pub damaged: Vec<LakeError>,
+}
+
+impl Lake {
+    /// Deletes the leftovers of earlier runs: files of our naming that the catalog does not know. Never a file of
+    /// this run, never one that is registered or kept for an older snapshot, never a foreign one. Blocks on disk.
+    ///
+    /// # Errors
+    /// What the catalog or the disk says; nothing is deleted when the catalog cannot be read.
+    pub fn sweep_orphans(&self) -> Result<SweepReport, LakeError> {
+        let mut found = Vec::new();
+        let mut report = SweepReport::default();
+        // Files first, catalog second: what is registered in between is known then.
+        for schema in children(&self.dirs().data())? {
+            for table in children(&schema)? {
+                for path in children(&table)? {
+                    let name = path.file_name().and_then(|n| n.to_str()).and_then(FileName::parse);
+                    let Some(name) = name else { continue };
+                    report.seen = report.seen.saturating_add(1);
+                    if name.run != self.dirs().run() {
+                        found.push(path);
+                    }
+                }
+            }
+        }
+        if found.is_empty() {
+            return Ok(report);
+        }
+        let known = self.ask(|committer| committer.catalog.known_paths())?;
+        for path in found.into_iter().filter(|p| !known.contains(p)) {
+            let bytes = fs::metadata(&path).map_or(0, |m| m.len());
+            fs::remove_file(&path).map_err(|e| LakeError::io("delete leftover", &path, e))?;
+            report.removed_bytes = report.removed_bytes.saturating_add(bytes);
+            report.removed.push(path);
+        }
+        Ok(report)
+    }
+
+    /// Checks that every live file exists and has its size: a count is answered from the catalog and would not
+    /// notice. Blocks on disk.
+    ///
+    /// # Errors
+    /// What the catalog says.
+    pub fn check_files(&self) -> Result<FileCheck, LakeError> {
+        let files = self.ask(|committer| committer.catalog.files(None))?;
+        let mut check = FileCheck::default();
+        for file in files.into_iter().filter(|f| f.live) {
+            check.live = check.live.saturating_add(1);
+            check.bytes = check.bytes.saturating_add(file.bytes);
+            let problem = match fs::metadata(&file.path) {
+                Ok(found) if found.len() == file.bytes => continue,
+                Ok(found) => format!("has {} bytes instead of {}", found.len(), file.bytes),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is missing".to_owned(),
+                Err(e) => format!("cannot be read ({e})"),
+            };
+            check.damaged.push(LakeError::DamagedFile { path: file.path, problem });
+        }
+        Ok(check)
+    }
+}
+
+/// Entries of a directory; none when `dir` is no directory.
+fn children(dir: &std::path::Path) -> Result<Vec<PathBuf>, LakeError> {
+    let failed = |e| LakeError::io("list directory", dir, e);
+    if !fs::symlink_metadata(dir).map_err(failed)?.is_dir() {
+        return Ok(Vec::new());
+    }
+    fs::read_dir(dir).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
+}
