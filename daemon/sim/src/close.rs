@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use lake_core::{Hash32, LedgerSeq};
 use stellar_xdr::{
     AccountId, Hash, InnerTransactionResult, InnerTransactionResultExt, InnerTransactionResultPair,
-    InnerTransactionResultResult, OperationResult, TransactionEventStage, TransactionResult, TransactionResultExt,
-    TransactionResultPair, TransactionResultResult,
+    InnerTransactionResultResult, OperationResult, TransactionEventStage, TransactionResult,
+    TransactionResultExt, TransactionResultPair, TransactionResultResult,
 };
 
 use crate::{

@@ -1,11 +1,12 @@
 //! Small constructors: ids, assets, keys and entries as a current network writes them.
 
 use stellar_xdr::{
-    AccountEntry, AccountEntryExt, AccountEntryExtensionV1, AccountEntryExtensionV1Ext, AccountEntryExtensionV2,
-    AccountEntryExtensionV2Ext, AccountEntryExtensionV3, AccountId, AlphaNum4, AlphaNum12, Asset, AssetCode4,
-    AssetCode12, ChangeTrustAsset, ExtensionPoint, Hash, Int128Parts, LedgerKey, LedgerKeyTtl, Liabilities,
-    MuxedAccount, MuxedAccountMed25519, PublicKey, ScAddress, ScSymbol, ScVal, SequenceNumber, Thresholds, TimePoint,
-    TrustLineAsset, TrustLineEntry, TrustLineEntryExt, TrustLineEntryV1, TrustLineEntryV1Ext, Uint256, VecM,
+    AccountEntry, AccountEntryExt, AccountEntryExtensionV1, AccountEntryExtensionV1Ext,
+    AccountEntryExtensionV2, AccountEntryExtensionV2Ext, AccountEntryExtensionV3, AccountId, AlphaNum4,
+    AlphaNum12, Asset, AssetCode4, AssetCode12, ChangeTrustAsset, ExtensionPoint, Hash, Int128Parts,
+    LedgerKey, LedgerKeyTtl, Liabilities, MuxedAccount, MuxedAccountMed25519, PublicKey, ScAddress, ScSymbol,
+    ScVal, SequenceNumber, Thresholds, TimePoint, TrustLineAsset, TrustLineEntry, TrustLineEntryExt,
+    TrustLineEntryV1, TrustLineEntryV1Ext, Uint256, VecM,
 };
 
 use lake_core::Hash32;

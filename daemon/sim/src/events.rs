@@ -6,8 +6,8 @@ use lake_core::Hash32;
 use stellar_strkey::ed25519;
 use stellar_xdr::{
     AccountId, Asset, ContractEvent, ContractEventBody, ContractEventType, ContractEventV0, ContractId,
-    ContractIdPreimage, ExtensionPoint, Hash, HashIdPreimage, HashIdPreimageContractId, Memo, MuxedAccount, ScBytes,
-    ScMap, ScMapEntry, ScString, ScVal, TransactionEvent, TransactionEventStage,
+    ContractIdPreimage, ExtensionPoint, Hash, HashIdPreimage, HashIdPreimageContractId, Memo, MuxedAccount,
+    ScBytes, ScMap, ScMapEntry, ScString, ScVal, TransactionEvent, TransactionEventStage,
 };
 
 use crate::{encode, entries};
@@ -46,7 +46,8 @@ impl AssetContracts {
             Some((code, issuer)) => {
                 let mut name = code.to_vec();
                 name.push(b':');
-                let strkey: String = ed25519::PublicKey(entries::key_bytes(issuer)).to_string().as_str().into();
+                let strkey: String =
+                    ed25519::PublicKey(entries::key_bytes(issuer)).to_string().as_str().into();
                 name.extend_from_slice(strkey.as_bytes());
                 name
             }
@@ -57,7 +58,13 @@ impl AssetContracts {
     }
 
     /// Money that moved: `transfer`, or `mint` and `burn` when one side is the issuer.
-    pub(crate) fn moved(&mut self, asset: &Asset, from: &AccountId, to: &AccountId, data: ScVal) -> ContractEvent {
+    pub(crate) fn moved(
+        &mut self,
+        asset: &Asset,
+        from: &AccountId,
+        to: &AccountId,
+        data: ScVal,
+    ) -> ContractEvent {
         let (id, name) = self.of(asset);
         let issued = entries::issues(from, asset);
         let redeemed = entries::issues(to, asset);
@@ -72,7 +79,12 @@ impl AssetContracts {
     }
 
     /// A fee that `payer` paid (or, below zero, got back).
-    pub(crate) fn fee(&mut self, payer: &AccountId, amount: i64, stage: TransactionEventStage) -> TransactionEvent {
+    pub(crate) fn fee(
+        &mut self,
+        payer: &AccountId,
+        amount: i64,
+        stage: TransactionEventStage,
+    ) -> TransactionEvent {
         let (id, _) = self.of(&Asset::Native);
         let topics = vec![entries::symbol("fee"), entries::address(payer)];
         TransactionEvent { stage, event: contract_event(&id, topics, entries::i128_val(amount)) }

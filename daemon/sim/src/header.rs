@@ -2,8 +2,8 @@
 
 use lake_core::Hash32;
 use stellar_xdr::{
-    Hash, LedgerCloseValueSignature, LedgerHeader, LedgerHeaderExt, NodeId, Signature, StellarValue, StellarValueExt,
-    TimePoint, VecM,
+    Hash, LedgerCloseValueSignature, LedgerHeader, LedgerHeaderExt, NodeId, Signature, StellarValue,
+    StellarValueExt, TimePoint, VecM,
 };
 
 use crate::{encode, entries, tx};

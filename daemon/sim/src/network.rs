@@ -73,7 +73,10 @@ impl SimNetwork {
     pub fn close_ledger(&mut self) -> SimLedger {
         let plans = self.workload.plan(&self.state, self.header.ledger_seq + 1);
         let (xdr, truth) = close::close(self, plans);
-        SimLedger { raw: RawLedger { seq: truth.seq, xdr: Bytes::from(xdr), origin: self.origin.clone() }, truth }
+        SimLedger {
+            raw: RawLedger { seq: truth.seq, xdr: Bytes::from(xdr), origin: self.origin.clone() },
+            truth,
+        }
     }
 
     /// Goes on until `seq` is next. Ledgers in between are made and dropped: hashes depend on all of them.

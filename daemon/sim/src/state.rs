@@ -6,8 +6,8 @@ use std::{
 };
 
 use stellar_xdr::{
-    AccountEntry, AccountId, Asset, LedgerEntry, LedgerEntryData, LedgerEntryExt, LedgerKey, LedgerKeyAccount,
-    LedgerKeyOffer, LedgerKeyTrustLine, OfferEntry, Price, TrustLineAsset, TrustLineEntry,
+    AccountEntry, AccountId, Asset, LedgerEntry, LedgerEntryData, LedgerEntryExt, LedgerKey,
+    LedgerKeyAccount, LedgerKeyOffer, LedgerKeyTrustLine, OfferEntry, Price, TrustLineAsset, TrustLineEntry,
 };
 
 use crate::encode::{self, Seq};
@@ -149,7 +149,9 @@ impl State {
             if !stays && let Some(side) = self.book.get_mut(&(was.selling.clone(), was.buying.clone())) {
                 side.remove(&place(was));
             }
-            if new.is_none() && let Some(ids) = self.offers.get_mut(&was.seller_id) {
+            if new.is_none()
+                && let Some(ids) = self.offers.get_mut(&was.seller_id)
+            {
                 ids.remove(&was.offer_id);
             }
         }
@@ -176,7 +178,8 @@ impl State {
             if let Some(before) = before {
                 out.push_arm(STATE, &before.image);
             }
-            let soroban = matches!(key, LedgerKey::ContractData(_) | LedgerKey::ContractCode(_) | LedgerKey::Ttl(_));
+            let soroban =
+                matches!(key, LedgerKey::ContractData(_) | LedgerKey::ContractCode(_) | LedgerKey::Ttl(_));
             let old_size = before.as_ref().map_or(0, |entry| entry.image.len());
             let mut new_size = 0;
             match (before, after) {
@@ -247,7 +250,11 @@ impl State {
     }
 
     /// A trustline, to change.
-    pub(crate) fn trustline_mut(&mut self, id: &AccountId, asset: &TrustLineAsset) -> Option<&mut TrustLineEntry> {
+    pub(crate) fn trustline_mut(
+        &mut self,
+        id: &AccountId,
+        asset: &TrustLineAsset,
+    ) -> Option<&mut TrustLineEntry> {
         let LedgerEntryData::Trustline(line) = self.get_mut(&trustline_key(id, asset))? else { return None };
         Some(line)
     }

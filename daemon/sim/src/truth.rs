@@ -185,7 +185,9 @@ type Named<'a> = (Option<i64>, Option<&'a Asset>, Option<AccountId>);
 fn named(body: &OperationBody) -> Named<'_> {
     match body {
         OperationBody::CreateAccount(op) => (Some(op.starting_balance), None, Some(op.destination.clone())),
-        OperationBody::Payment(op) => (Some(op.amount), Some(&op.asset), Some(entries::unmuxed(&op.destination))),
+        OperationBody::Payment(op) => {
+            (Some(op.amount), Some(&op.asset), Some(entries::unmuxed(&op.destination)))
+        }
         OperationBody::PathPaymentStrictReceive(op) => {
             (Some(op.dest_amount), Some(&op.dest_asset), Some(entries::unmuxed(&op.destination)))
         }

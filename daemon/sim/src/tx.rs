@@ -2,8 +2,8 @@
 
 use lake_core::Hash32;
 use stellar_xdr::{
-    AccountId, DecoratedSignature, EnvelopeType, Memo, MuxedAccount, Operation, Preconditions, SequenceNumber, Signature,
-    SignatureHint, SorobanTransactionData, Transaction, TransactionExt,
+    AccountId, DecoratedSignature, EnvelopeType, Memo, MuxedAccount, Operation, Preconditions,
+    SequenceNumber, Signature, SignatureHint, SorobanTransactionData, Transaction, TransactionExt,
 };
 
 use crate::{encode, entries, header};

@@ -28,7 +28,10 @@ fn checked(density: Density, count: u32) -> (Reader, Vec<SimLedger>) {
 fn two_hundred_sparse_ledgers_agree_with_themselves() {
     let (reader, ledgers) = checked(Density::Sparse, 200);
     assert_eq!(ledgers[0].raw.seq, LedgerSeq::new(2));
-    assert!(ledgers.iter().skip(40).any(|ledger| ledger.truth.transactions.is_empty()), "a quiet network rests");
+    assert!(
+        ledgers.iter().skip(40).any(|ledger| ledger.truth.transactions.is_empty()),
+        "a quiet network rests"
+    );
     let transactions: usize = ledgers.iter().skip(40).map(|ledger| ledger.truth.transactions.len()).sum();
     assert!((100..=300).contains(&transactions), "{transactions} transactions in 160 ledgers");
     assert!(reader.hashes.len() > 150);
@@ -57,7 +60,9 @@ fn dense_ledgers_agree_with_themselves_and_look_like_mainnet() {
     for kind in [1, 2, 3, 13, 24] {
         assert!(reader.bad_kinds.contains(&kind), "no failed operation of type {kind}");
     }
-    for what in ["created", "updated", "removed", "trade", "memo", "muxed", "clusters", "offer deleted", "refund"] {
+    for what in
+        ["created", "updated", "removed", "trade", "memo", "muxed", "clusters", "offer deleted", "refund"]
+    {
         assert!(reader.seen.contains(what), "nothing {what} in dense ledgers");
     }
 }
@@ -121,7 +126,10 @@ fn a_model_of_a_range_sums_up_its_ledgers() {
     let model = Model::of(config(Density::Sparse, 11), range);
     let part = ledgers.get(28..).expect("80 ledgers were closed");
     assert_eq!(model.ledgers, 52);
-    assert_eq!(model.transactions, part.iter().map(|ledger| ledger.truth.transactions.len() as u64).sum::<u64>());
+    assert_eq!(
+        model.transactions,
+        part.iter().map(|ledger| ledger.truth.transactions.len() as u64).sum::<u64>()
+    );
     assert_eq!(model.operations, part.iter().map(|ledger| ledger.truth.operations.len() as u64).sum::<u64>());
     assert_eq!(model.last_hash, part.last().map(|ledger| ledger.truth.hash));
     assert_eq!(model.previous_hash, ledgers.get(27).map(|ledger| ledger.truth.hash));

@@ -1,7 +1,8 @@
 //! ManageData: named values on an account.
 
 use stellar_xdr::{
-    DataEntry, DataEntryExt, LedgerEntryData, LedgerKey, LedgerKeyData, ManageDataOp, ManageDataResult, OperationResultTr,
+    DataEntry, DataEntryExt, LedgerEntryData, LedgerKey, LedgerKeyData, ManageDataOp, ManageDataResult,
+    OperationResultTr,
 };
 
 use super::{Applied, Cx};

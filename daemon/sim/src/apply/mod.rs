@@ -12,7 +12,9 @@ mod sequence;
 mod set_options;
 mod trust;
 
-use stellar_xdr::{AccountId, ContractEvent, Memo, Operation, OperationBody, OperationResult, OperationResultTr};
+use stellar_xdr::{
+    AccountId, ContractEvent, Memo, Operation, OperationBody, OperationResult, OperationResultTr,
+};
 
 use crate::{encode::Seq, entries, events::AssetContracts, soroban::Outcome, state::State};
 

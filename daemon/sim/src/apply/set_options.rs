@@ -11,7 +11,8 @@ const KNOWN_FLAGS: u32 = 0xf;
 /// Changes the options of the source.
 pub(super) fn apply(cx: &mut Cx<'_>, op: &SetOptionsOp) -> Applied {
     let source = cx.source.clone();
-    let result = cx.state.account_mut(&source).map_or(SetOptionsResult::LowReserve, |account| run(account, op));
+    let result =
+        cx.state.account_mut(&source).map_or(SetOptionsResult::LowReserve, |account| run(account, op));
     let ok = result == SetOptionsResult::Success;
     (OperationResultTr::SetOptions(result), ok)
 }

@@ -1,6 +1,8 @@
 //! ChangeTrust: lines for credit assets.
 
-use stellar_xdr::{Asset, ChangeTrustAsset, ChangeTrustOp, ChangeTrustResult, LedgerEntryData, OperationResultTr};
+use stellar_xdr::{
+    Asset, ChangeTrustAsset, ChangeTrustOp, ChangeTrustResult, LedgerEntryData, OperationResultTr,
+};
 
 use super::{Applied, Cx};
 use crate::{entries, state};

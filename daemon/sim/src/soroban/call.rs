@@ -5,7 +5,8 @@ use stellar_xdr::{
     AccountId, BytesM, ContractExecutable, ContractId, ContractIdPreimage, ContractIdPreimageFromAddress,
     CreateContractArgsV2, Hash, HostFunction, InvokeContractArgs, InvokeHostFunctionOp, LedgerKey,
     LedgerKeyContractCode, Operation, OperationBody, ScAddress, ScVal, SorobanAuthorizationEntry,
-    SorobanAuthorizedFunction, SorobanAuthorizedInvocation, SorobanCredentials, SorobanTransactionData, Uint256, VecM,
+    SorobanAuthorizedFunction, SorobanAuthorizedInvocation, SorobanCredentials, SorobanTransactionData,
+    Uint256, VecM,
 };
 
 use super::{contract_of, fees, instance_key, token};
@@ -62,7 +63,12 @@ pub(crate) fn create(network_id: [u8; 32], creator: &AccountId, salt: u8, names:
 }
 
 /// Calls a function of a token; `holders` are those whose balances it touches.
-pub(crate) fn call(contract: &ContractId, function: &str, args: Vec<ScVal>, holders: &[&AccountId]) -> Prepared {
+pub(crate) fn call(
+    contract: &ContractId,
+    function: &str,
+    args: Vec<ScVal>,
+    holders: &[&AccountId],
+) -> Prepared {
     let args = InvokeContractArgs {
         contract_address: ScAddress::Contract(contract.clone()),
         function_name: entries::sc_symbol(function),
@@ -78,7 +84,10 @@ pub(crate) fn call(contract: &ContractId, function: &str, args: Vec<ScVal>, hold
 
 fn authorize(function: SorobanAuthorizedFunction) -> VecM<SorobanAuthorizationEntry> {
     let root_invocation = SorobanAuthorizedInvocation { function, sub_invocations: VecM::default() };
-    encode::vecm(vec![SorobanAuthorizationEntry { credentials: SorobanCredentials::SourceAccount, root_invocation }])
+    encode::vecm(vec![SorobanAuthorizationEntry {
+        credentials: SorobanCredentials::SourceAccount,
+        root_invocation,
+    }])
 }
 
 fn operation(host_function: HostFunction, auth: VecM<SorobanAuthorizationEntry>) -> Operation {

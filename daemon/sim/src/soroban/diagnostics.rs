@@ -1,8 +1,8 @@
 //! Diagnostic events: the trace of a call and the meters of core, as a node with diagnostics on writes them.
 
 use stellar_xdr::{
-    ContractEvent, ContractEventBody, ContractEventType, ContractEventV0, ContractId, DiagnosticEvent, ExtensionPoint,
-    InvokeContractArgs, ScAddress, ScBytes, ScError, ScVal, ScVec,
+    ContractEvent, ContractEventBody, ContractEventType, ContractEventV0, ContractId, DiagnosticEvent,
+    ExtensionPoint, InvokeContractArgs, ScAddress, ScBytes, ScError, ScVal, ScVec,
 };
 
 use super::token::string;
@@ -55,7 +55,8 @@ pub(super) fn failure(out: &mut Seq, args: &InvokeContractArgs, error: ScError) 
 
 fn push(out: &mut Seq, ok: bool, contract_id: Option<ContractId>, topics: Vec<ScVal>, data: ScVal) {
     let body = ContractEventBody::V0(ContractEventV0 { topics: encode::vecm(topics), data });
-    let event = ContractEvent { ext: ExtensionPoint::V0, contract_id, type_: ContractEventType::Diagnostic, body };
+    let event =
+        ContractEvent { ext: ExtensionPoint::V0, contract_id, type_: ContractEventType::Diagnostic, body };
     out.push(&DiagnosticEvent { in_successful_contract_call: ok, event });
 }
 

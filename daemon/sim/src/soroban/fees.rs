@@ -1,6 +1,8 @@
 //! Resources and what they cost.
 
-use stellar_xdr::{LedgerFootprint, LedgerKey, SorobanResources, SorobanTransactionData, SorobanTransactionDataExt};
+use stellar_xdr::{
+    LedgerFootprint, LedgerKey, SorobanResources, SorobanTransactionData, SorobanTransactionDataExt,
+};
 
 use crate::encode;
 
@@ -15,7 +17,10 @@ pub(crate) fn resources(
     refundable: i64,
 ) -> SorobanTransactionData {
     let resources = SorobanResources {
-        footprint: LedgerFootprint { read_only: encode::vecm(read_only), read_write: encode::vecm(read_write) },
+        footprint: LedgerFootprint {
+            read_only: encode::vecm(read_only),
+            read_write: encode::vecm(read_write),
+        },
         instructions,
         disk_read_bytes: 0,
         write_bytes,

@@ -7,11 +7,12 @@ pub(crate) mod token;
 
 use lake_core::Hash32;
 use stellar_xdr::{
-    BytesM, ContractCodeCostInputs, ContractCodeEntry, ContractCodeEntryExt, ContractCodeEntryV1, ContractDataDurability,
-    ContractDataEntry, ContractExecutable, ContractId, ContractIdPreimage, CreateContractArgsV2, ExtensionPoint, Hash,
-    HostFunction, InvokeHostFunctionResult, InvokeHostFunctionSuccessPreImage, LedgerEntryData, LedgerKey,
-    LedgerKeyContractCode, LedgerKeyContractData, ScAddress, ScBytes, ScVal, SorobanTransactionMetaExt,
-    SorobanTransactionMetaExtV1, SorobanTransactionMetaV2, TtlEntry,
+    BytesM, ContractCodeCostInputs, ContractCodeEntry, ContractCodeEntryExt, ContractCodeEntryV1,
+    ContractDataDurability, ContractDataEntry, ContractExecutable, ContractId, ContractIdPreimage,
+    CreateContractArgsV2, ExtensionPoint, Hash, HostFunction, InvokeHostFunctionResult,
+    InvokeHostFunctionSuccessPreImage, LedgerEntryData, LedgerKey, LedgerKeyContractCode,
+    LedgerKeyContractData, ScAddress, ScBytes, ScVal, SorobanTransactionMetaExt, SorobanTransactionMetaExtV1,
+    SorobanTransactionMetaV2, TtlEntry,
 };
 
 use crate::{apply::Cx, encode, encode::Seq, entries, events};

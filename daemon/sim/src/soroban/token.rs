@@ -2,8 +2,8 @@
 
 use stellar_xdr::{
     AccountId, ContractEvent, ContractExecutable, ContractId, CreateContractArgsV2, InvokeContractArgs,
-    InvokeHostFunctionResult, LedgerEntryData, LedgerKey, ScAddress, ScContractInstance, ScError, ScErrorCode, ScMap,
-    ScMapEntry, ScString, ScVal, ScVec,
+    InvokeHostFunctionResult, LedgerEntryData, LedgerKey, ScAddress, ScContractInstance, ScError,
+    ScErrorCode, ScMap, ScMapEntry, ScString, ScVal, ScVec,
 };
 
 use super::{create_entry, data_entry, data_key, diagnostics, extend, instance_key, succeed};
@@ -55,7 +55,9 @@ fn balance_name(holder: &AccountId) -> ScVal {
 
 /// What `holder` has of the token, in its smallest unit.
 pub(crate) fn balance(state: &crate::state::State, contract: &ContractId, holder: &AccountId) -> Option<i64> {
-    let LedgerEntryData::ContractData(entry) = state.get(&balance_key(contract, holder))? else { return None };
+    let LedgerEntryData::ContractData(entry) = state.get(&balance_key(contract, holder))? else {
+        return None;
+    };
     let ScVal::Map(Some(fields)) = &entry.val else { return None };
     fields.first().and_then(|field| amount(&field.val))
 }
@@ -94,7 +96,8 @@ fn parse(args: &InvokeContractArgs) -> Option<Call<'_>> {
 
 /// Calls a function of a token.
 pub(super) fn invoke(cx: &mut Cx<'_>, args: &InvokeContractArgs) -> InvokeHostFunctionResult {
-    let result = parse(args).ok_or(ScError::WasmVm(ScErrorCode::MissingValue)).and_then(|call| run(cx, args, &call));
+    let result =
+        parse(args).ok_or(ScError::WasmVm(ScErrorCode::MissingValue)).and_then(|call| run(cx, args, &call));
     match result {
         Ok(events) => {
             diagnostics::success(&mut cx.soroban.diagnostics, args, &events);

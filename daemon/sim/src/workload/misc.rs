@@ -1,8 +1,8 @@
 //! Housekeeping of accounts: options, data, sequence numbers, new accounts, trustlines that come and go.
 
 use stellar_xdr::{
-    BumpSequenceOp, ChangeTrustOp, CreateAccountOp, DataValue, LedgerKey, LedgerKeyData, ManageDataOp, Operation,
-    OperationBody, SequenceNumber, SetOptionsOp, SignerKey, String64, Uint256,
+    BumpSequenceOp, ChangeTrustOp, CreateAccountOp, DataValue, LedgerKey, LedgerKeyData, ManageDataOp,
+    Operation, OperationBody, SequenceNumber, SetOptionsOp, SignerKey, String64, Uint256,
 };
 
 use super::{
@@ -54,7 +54,8 @@ impl Planner<'_> {
 
     fn data(&mut self, source: &stellar_xdr::AccountId) -> Operation {
         let name = format!("note {}", self.rng.below(3));
-        let data_name = String64(name.as_bytes().to_vec().try_into().expect("the name has fewer than 64 bytes"));
+        let data_name =
+            String64(name.as_bytes().to_vec().try_into().expect("the name has fewer than 64 bytes"));
         let key = LedgerKeyData { account_id: source.clone(), data_name: data_name.clone() };
         let exists = self.state.has(&LedgerKey::Data(key));
         let value = self.rng.bytes32().to_vec().try_into().expect("32 bytes fit a data value");
@@ -66,7 +67,8 @@ impl Planner<'_> {
         let number = 40 + self.rng.below(2);
         let key = tx::keyed(&[&entries::key_bytes(source), b"signer", &number.to_be_bytes()]);
         let key = SignerKey::Ed25519(Uint256(key));
-        let there = self.state.account(source).is_some_and(|a| a.signers.iter().any(|signer| signer.key == key));
+        let there =
+            self.state.account(source).is_some_and(|a| a.signers.iter().any(|signer| signer.key == key));
         operation(add_signer(source, number, u32::from(!there)))
     }
 }

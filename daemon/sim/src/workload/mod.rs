@@ -11,7 +11,13 @@ use std::collections::HashSet;
 
 use stellar_xdr::{AccountId, Memo, MuxedAccount, Operation, Preconditions, TimeBounds, TimePoint};
 
-use crate::{config::Density, entries, header, rng::Rng, state::State, tx::{self, Plan}};
+use crate::{
+    config::Density,
+    entries, header,
+    rng::Rng,
+    state::State,
+    tx::{self, Plan},
+};
 use setup::Setup;
 use world::World;
 
@@ -178,7 +184,8 @@ impl Planner<'_> {
         if self.rng.percent(30) {
             let source = entries::key_bytes(&entries::unmuxed(&plan.source));
             let number = 1 + self.rng.below(2);
-            plan.cosigners = (0..number).map(|n| tx::keyed(&[&source, b"signer", &n.to_be_bytes()])).collect();
+            plan.cosigners =
+                (0..number).map(|n| tx::keyed(&[&source, b"signer", &n.to_be_bytes()])).collect();
         }
         plan
     }

@@ -54,7 +54,8 @@ impl Planner<'_> {
             let offer = offers.swap_remove(at);
             let ask = offer.buying == Asset::Native;
             let credit = if ask { &offer.selling } else { &offer.buying };
-            let middle = self.world.assets.iter().find(|(asset, _)| asset == credit).map(|(_, middle)| *middle);
+            let middle =
+                self.world.assets.iter().find(|(asset, _)| asset == credit).map(|(_, middle)| *middle);
             let (amount, price) = match middle {
                 Some(middle) if self.rng.percent(92) => (self.maker_amount(), self.maker_price(middle, ask)),
                 Some(_) | None => (0, offer.price.clone()),

@@ -1,7 +1,8 @@
 //! Payments and path payments, good and bad.
 
 use stellar_xdr::{
-    AccountId, Asset, Operation, OperationBody, PathPaymentStrictReceiveOp, PathPaymentStrictSendOp, PaymentOp, VecM,
+    AccountId, Asset, Operation, OperationBody, PathPaymentStrictReceiveOp, PathPaymentStrictSendOp,
+    PaymentOp, VecM,
 };
 
 use super::{Planner, operation, setup::list};

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use stellar_xdr::{
-    AccountId, Asset, ChangeTrustOp, CreateAccountOp, OperationBody, PaymentOp, SetOptionsOp, Signer, SignerKey,
-    Uint256,
+    AccountId, Asset, ChangeTrustOp, CreateAccountOp, OperationBody, PaymentOp, SetOptionsOp, Signer,
+    SignerKey, Uint256,
 };
 
 use super::{Planner, operation, world::World};
@@ -62,7 +62,10 @@ impl Setup {
         let mut issue: VecDeque<Step> = VecDeque::from([Step::Token(0), Step::Token(1)]);
         for ((asset, _), issuer) in world.assets.iter().zip(&world.issuers) {
             issue.extend(
-                world.users.chunks(chunk).map(|some| Step::Issue(asset.clone(), issuer.clone(), some.to_vec())),
+                world
+                    .users
+                    .chunks(chunk)
+                    .map(|some| Step::Issue(asset.clone(), issuer.clone(), some.to_vec())),
             );
         }
         let holders = world.users.iter().step_by(if density == Density::Sparse { 3 } else { 6 });

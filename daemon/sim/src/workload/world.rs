@@ -5,8 +5,14 @@ use stellar_xdr::{AccountId, Asset, ContractId};
 use crate::{config::Density, entries, soroban::call, tx};
 
 /// Credit assets and their middle price in ten-thousandths of an XLM.
-const ASSETS: [(&str, i32); 6] =
-    [("USDC", 30_000), ("EURC", 33_000), ("AQUA", 20), ("yXLM", 10_000), ("SHXTOKEN", 250), ("LONGASSETXYZ", 7_500)];
+const ASSETS: [(&str, i32); 6] = [
+    ("USDC", 30_000),
+    ("EURC", 33_000),
+    ("AQUA", 20),
+    ("yXLM", 10_000),
+    ("SHXTOKEN", 250),
+    ("LONGASSETXYZ", 7_500),
+];
 
 /// Everybody and everything.
 #[derive(Clone, Debug)]

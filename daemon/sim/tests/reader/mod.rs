@@ -5,27 +5,28 @@ use std::collections::{BTreeSet, HashMap};
 use lake_core::{Hash32, Network};
 use lake_sim::{SimLedger, TxTruth};
 use stellar_xdr::{
-    AccountEntryExt, AccountId, Asset, ClaimAtom, ContractEvent, ContractEventBody, FeeBumpTransactionInnerTx,
-    GeneralizedTransactionSet, InnerTransactionResultResult, LedgerCloseMeta, LedgerEntry, LedgerEntryChange,
-    LedgerEntryData, LedgerHeader, LedgerKey, Limits, ManageOfferSuccessResultOffer, ManageSellOfferResult, Memo,
-    MuxedAccount, OperationResult, OperationResultTr, ReadXdr, ScVal, SorobanTransactionMetaExt, TransactionEnvelope,
-    TransactionEventStage, TransactionExt, TransactionMeta, TransactionMetaV4, TransactionPhase,
-    TransactionResultMetaV1, TransactionResultResult, TransactionResultSet, TxSetComponent, WriteXdr,
+    AccountEntryExt, AccountId, Asset, ClaimAtom, ContractEvent, ContractEventBody,
+    FeeBumpTransactionInnerTx, GeneralizedTransactionSet, InnerTransactionResultResult, LedgerCloseMeta,
+    LedgerEntry, LedgerEntryChange, LedgerEntryData, LedgerHeader, LedgerKey, Limits,
+    ManageOfferSuccessResultOffer, ManageSellOfferResult, Memo, MuxedAccount, OperationResult,
+    OperationResultTr, ReadXdr, ScVal, SorobanTransactionMetaExt, TransactionEnvelope, TransactionEventStage,
+    TransactionExt, TransactionMeta, TransactionMetaV4, TransactionPhase, TransactionResultMetaV1,
+    TransactionResultResult, TransactionResultSet, TxSetComponent, WriteXdr,
 };
 
 /// What the ledgers so far told.
-pub struct Reader {
+pub(crate) struct Reader {
     network_id: [u8; 32],
     previous: Option<LedgerHeader>,
     entries: HashMap<LedgerKey, LedgerEntry>,
     /// Hashes of all transactions.
-    pub hashes: BTreeSet<[u8; 32]>,
+    pub(crate) hashes: BTreeSet<[u8; 32]>,
     /// Types of operations that succeeded.
-    pub good_kinds: BTreeSet<i32>,
+    pub(crate) good_kinds: BTreeSet<i32>,
     /// Types of operations that failed.
-    pub bad_kinds: BTreeSet<i32>,
+    pub(crate) bad_kinds: BTreeSet<i32>,
     /// Things that occurred.
-    pub seen: BTreeSet<&'static str>,
+    pub(crate) seen: BTreeSet<&'static str>,
 }
 
 fn bytes<T: WriteXdr>(value: &T) -> Vec<u8> {
@@ -38,7 +39,7 @@ fn sha<T: WriteXdr>(value: &T) -> Hash32 {
 
 impl Reader {
     /// Nothing read so far.
-    pub fn new(passphrase: &str) -> Self {
+    pub(crate) fn new(passphrase: &str) -> Self {
         Self {
             network_id: Network::new(passphrase).id().0,
             previous: None,
@@ -51,10 +52,10 @@ impl Reader {
     }
 
     /// Reads the next ledger and checks it against itself, the ones before and its truth.
-    pub fn read(&mut self, ledger: &SimLedger) {
+    pub(crate) fn read(&mut self, ledger: &SimLedger) {
         let raw = &ledger.raw.xdr;
         let meta = LedgerCloseMeta::from_xdr(raw, Limits::none()).expect("a whole ledger");
-        assert_eq!(bytes(&meta), raw, "re-encoding gives the same bytes");
+        assert!(bytes(&meta) == *raw, "re-encoding gives the same bytes");
         let LedgerCloseMeta::V2(meta) = meta else { panic!("a ledger of protocol 26 has version 2") };
         let header = &meta.ledger_header.header;
         let truth = &ledger.truth;
@@ -94,7 +95,10 @@ impl Reader {
         // Changes in the order in which they happened.
         let is_soroban = |one: &&TransactionResultMetaV1| envelopes[&one.result.transaction_hash.0].0 == 1;
         let all = || meta.tx_processing.iter();
-        assert!(all().skip_while(|one| !is_soroban(one)).all(|one| is_soroban(&one)), "classic ones come first");
+        assert!(
+            all().skip_while(|one| !is_soroban(one)).all(|one| is_soroban(&one)),
+            "classic ones come first"
+        );
         all().for_each(|one| self.apply(header.ledger_seq, &one.fee_processing));
         for one in all().filter(|one| !is_soroban(one)) {
             self.apply(header.ledger_seq, &v4(one).tx_changes_before);
@@ -249,7 +253,8 @@ impl Reader {
             (TransactionExt::V0, None) => assert!(one.post_tx_apply_fee_processing.is_empty()),
             (TransactionExt::V1(data), Some(soroban)) => {
                 let SorobanTransactionMetaExt::V1(fees) = &soroban.ext else { panic!("no fees") };
-                let used = fees.total_non_refundable_resource_fee_charged + fees.total_refundable_resource_fee_charged;
+                let used = fees.total_non_refundable_resource_fee_charged
+                    + fees.total_refundable_resource_fee_charged;
                 let inclusion = 100 * (1 + i64::from(told.inner_hash.is_some()));
                 assert_eq!(inclusion + used, told.fee_charged);
                 assert!(used <= data.resource_fee && fees.rent_fee_charged <= used);
@@ -261,16 +266,24 @@ impl Reader {
     }
 
     fn result(&mut self, kind: i32, result: &OperationResult) {
-        let OperationResult::OpInner(inner) = result else { panic!("an operation without result: {result:?}") };
+        let OperationResult::OpInner(inner) = result else {
+            panic!("an operation without result: {result:?}")
+        };
         assert_eq!(i32::from(inner.discriminant()), kind);
         // After the type stands the code: 0 is success for all types.
-        if bytes(inner)[4..8] == [0; 4] { self.good_kinds.insert(kind) } else { self.bad_kinds.insert(kind) };
+        if bytes(inner)[4..8] == [0; 4] {
+            self.good_kinds.insert(kind)
+        } else {
+            self.bad_kinds.insert(kind)
+        };
         if let OperationResultTr::ManageSellOffer(ManageSellOfferResult::Success(success)) = inner {
             if success.offer == ManageOfferSuccessResultOffer::Deleted {
                 self.seen.insert("offer deleted");
             }
             for atom in success.offers_claimed.iter() {
-                assert!(matches!(atom, ClaimAtom::OrderBook(atom) if atom.amount_sold > 0 && atom.amount_bought > 0));
+                assert!(
+                    matches!(atom, ClaimAtom::OrderBook(atom) if atom.amount_sold > 0 && atom.amount_bought > 0)
+                );
                 self.seen.insert("trade");
             }
         }
@@ -315,9 +328,8 @@ fn results(one: &TransactionResultMetaV1, told: &TxTruth) -> (&'static str, Vec<
     let inner = |pair: &stellar_xdr::InnerTransactionResultPair| {
         assert_eq!(told.inner_hash.map(|hash| hash.0), Some(pair.transaction_hash.0));
         match &pair.result.result {
-            InnerTransactionResultResult::TxSuccess(results) | InnerTransactionResultResult::TxFailed(results) => {
-                results.to_vec()
-            }
+            InnerTransactionResultResult::TxSuccess(results)
+            | InnerTransactionResultResult::TxFailed(results) => results.to_vec(),
             other => panic!("no such inner result in today's ledgers: {other:?}"),
         }
     };
