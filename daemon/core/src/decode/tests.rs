@@ -277,7 +277,7 @@ fn a_ledger_of_each_version_decodes_in_apply_order_with_its_own_bytes() {
         assert_eq!(envelopes, made.envelopes);
         for (n, tx) in ledger.transactions.iter().enumerate() {
             assert_eq!(tx.application_order as usize, n + 1);
-            assert_eq!(tx.toid(ledger.seq), 7 << 32 | (n as i64 + 1) << 12);
+            assert_eq!(tx.toid(ledger.seq), 7 << 32 | i64::try_from(n + 1).unwrap() << 12);
             assert_eq!(tx.operation_toid(ledger.seq, 0), tx.toid(ledger.seq) + 1);
             assert_eq!(tx.envelope_xdr, bytes(&tx.envelope));
             assert_eq!(tx.result_xdr, bytes(&tx.result));
@@ -425,10 +425,11 @@ fn a_peek_reads_the_head_and_nothing_after_it() {
 /// A batch of linked ledgers of these versions, the last one numbered `end`.
 fn batch(versions: &[i32], start: u32, end: u32) -> (Vec<RawLedger>, Bytes) {
     let mut previous = xdr::Hash([3; 32]);
-    let mut seq = end + 1 - versions.len() as u32;
+    let count = u32::try_from(versions.len()).unwrap();
+    let mut seq = end + 1 - count;
     let mut xdr = Vec::new();
     let mut all = Vec::new();
-    for n in [start, end, versions.len() as u32] {
+    for n in [start, end, count] {
         xdr.extend(n.to_be_bytes());
     }
     for version in versions {
@@ -478,9 +479,9 @@ fn a_batch_that_promises_what_it_has_not_is_refused() {
 
 proptest! {
     #[test]
-    fn a_truncated_ledger_is_refused(version in 0..3, part in 0.0..1.0f64) {
+    fn a_truncated_ledger_is_refused(version in 0..3, at in any::<proptest::sample::Index>()) {
         let raw = made(version).raw();
-        let length = (raw.xdr.len() as f64 * part) as usize;
+        let length = at.index(raw.xdr.len());
         let cut = RawLedger { xdr: raw.xdr.slice(..length), ..raw };
         prop_assert!(decode(&cut, &network()).is_err());
     }
