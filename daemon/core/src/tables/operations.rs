@@ -8,6 +8,8 @@ mod columns;
 mod details;
 mod outcome;
 mod soroban;
+#[cfg(test)]
+mod tests;
 
 use stellar_xdr::{self as xdr, WriteXdr};
 
