@@ -524,3 +524,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nesting_without_end_is_refused_before_the_stack_ends() {
+    // SCV_VEC, present, of one element, which is again SCV_VEC ...
+    let bytes = Bytes::from([0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 1].repeat(100_000));
+    let refused = Walk::new(&bytes).read::<xdr::ScVal>().unwrap_err();
+    assert!(refused.reason.contains("depth"), "{}", refused.reason);
+}
+
+#[test]
+fn a_length_that_the_bytes_cannot_hold_takes_no_memory() {
+    let bytes = Bytes::from_static(&[0xff; 4]);
+    assert!(Walk::new(&bytes).list(|walk, _| walk.read::<xdr::LedgerEntry>()).is_err());
+    assert!(Walk::new(&bytes).read::<xdr::VecM<xdr::LedgerEntry>>().is_err());
+    assert!(Walk::new(&bytes).read::<xdr::BytesM>().is_err());
+}

@@ -101,8 +101,8 @@ macro_rules! table {
             }
         }
 
-        /// Name, key, columns and docs of the table.
-        pub const SPEC: $crate::schema::TableSpec = $crate::schema::TableSpec {
+        /// Name, key, columns and docs of the table; its address is the identity of the table.
+        pub static SPEC: $crate::schema::TableSpec = $crate::schema::TableSpec {
             name: stringify!($table),
             doc: $crate::schema::trimmed(concat!($($table_doc),+)),
             key: &[$(stringify!($key)),+],

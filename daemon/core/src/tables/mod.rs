@@ -10,6 +10,9 @@ pub mod ledgers;
 pub mod operations;
 pub mod transactions;
 
+#[cfg(test)]
+mod tests;
+
 /// What a run stamps on every row.
 #[derive(Clone, Debug)]
 pub struct Stamps {

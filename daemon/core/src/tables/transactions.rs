@@ -110,7 +110,8 @@ table! {
         soroban_fee_refund: Option<i64>,
         /// Resource fee charged in the end: declared less refund, stroops.
         soroban_fee_charged: Option<i64>,
-        /// Bid that was not charged: max_fee less fee_charged, stroops.
+        /// Bid that was not charged: max_fee less fee_charged, stroops; NULL where the refund that fee_charged needs is
+        /// not known.
         soroban_fee_wasted: Option<i64>,
         /// `invoke_contract`, `create_contract`, `create_contract_v2` or `upload_wasm`.
         soroban_host_function_type: Option<Word>,
@@ -307,7 +308,10 @@ impl<'t> Soroban<'t> {
                 .refund
                 .map(|refund| less(data.resource_fee, refund, "soroban_fee_charged"))
                 .transpose()?,
-            fee_wasted: Some(less(tx.fee_bid(), fees.charged, "soroban_fee_wasted")?),
+            fee_wasted: fees
+                .is_exact
+                .then(|| less(tx.fee_bid(), fees.charged, "soroban_fee_wasted"))
+                .transpose()?,
         })
     }
 
