@@ -17,7 +17,7 @@ use crate::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings,
     },
-    pipeline::{self, MemoryBudget, NetworkTask, Progress, Shared, Start, StampSettings},
+    pipeline::{self, MemoryBudget, NetworkTask, Progress, Shared, StampSettings, Start},
     query::{QueryExecutor, QuerySettings},
     service, source,
 };
@@ -131,7 +131,9 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         max_concurrent: settings.query.max_concurrent,
         ..QuerySettings::new(lake.catalog_path(), lake.data_path(), lake.extension_dir())
     })
-    .map_err(|error| AppError::new(Exit::Internal, format!("the query instance cannot be opened: {error}")))?;
+    .map_err(|error| {
+        AppError::new(Exit::Internal, format!("the query instance cannot be opened: {error}"))
+    })?;
     let server = control::Server::bind(&settings.socket, status.clone(), Arc::new(query))
         .map_err(|error| AppError::new(error.exit(), error))?;
     let server = tokio::spawn(server.run(serving.clone()));
@@ -181,7 +183,10 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         .map_err(|error| AppError::new(Exit::Internal, error))??;
     tracing::info!("stopped");
     if drained.is_err() {
-        return Err(AppError::new(Exit::Internal, "the deadline of the stop passed; nothing acknowledged is lost"));
+        return Err(AppError::new(
+            Exit::Internal,
+            "the deadline of the stop passed; nothing acknowledged is lost",
+        ));
     }
     Ok(())
 }

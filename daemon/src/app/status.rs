@@ -11,8 +11,8 @@ use crate::{
     lake::Lake,
     pipeline::{NetworkProgress, NetworkState as PipelineState, NetworkTask},
     status::{
-        DaemonStatus, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus, Status, StatusSource,
-        StoredCounts, TimeStatistics, WrittenCounts, rss_bytes,
+        DaemonStatus, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus, Status,
+        StatusSource, StoredCounts, TimeStatistics, WrittenCounts, rss_bytes,
     },
 };
 

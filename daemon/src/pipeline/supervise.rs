@@ -134,7 +134,9 @@ async fn watch_tip(task: NetworkTask, done: tokio_util::sync::CancellationToken)
         match task.source.tip().await {
             Ok(Some(tip)) => task.progress.saw_tip(tip),
             Ok(None) => {}
-            Err(error @ SourceError::Empty { .. }) => tracing::debug!(network = %task.name, error = %error, "no tip"),
+            Err(error @ SourceError::Empty { .. }) => {
+                tracing::debug!(network = %task.name, error = %error, "no tip")
+            }
             Err(error) => tracing::debug!(network = %task.name, error = %error, "the tip is not known"),
         }
     }
