@@ -55,7 +55,10 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
     let Some(passphrase) = passphrase else {
         return Err(AppError::new(
             Exit::Usage,
-            format!("network `{}` needs --passphrase: only those of mainnet, testnet and futurenet are known", args.network),
+            format!(
+                "network `{}` needs --passphrase: only those of mainnet, testnet and futurenet are known",
+                args.network
+            ),
         ));
     };
     let network = Network::new(&passphrase);
@@ -75,12 +78,20 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
     let lake = Arc::new(lake);
     let cancel = CancellationToken::new();
     let shared = app::shared(&settings, lake.clone(), cancel.clone());
-    let task = NetworkTask { name: name.clone(), network, source, lane: Lane::Backfill, progress: Progress::default() };
+    let task = NetworkTask {
+        name: name.clone(),
+        network,
+        source,
+        lane: Lane::Backfill,
+        progress: Progress::default(),
+    };
 
     let stopper = tokio::spawn(async move {
         match service::stop_signal().await {
             Ok(_) => cancel.cancel(),
-            Err(error) => tracing::warn!(error = %error, "signals are not handled: Ctrl-C loses what is in flight"),
+            Err(error) => {
+                tracing::warn!(error = %error, "signals are not handled: Ctrl-C loses what is in flight")
+            }
         }
     });
     let begun = Instant::now();
@@ -89,12 +100,13 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
     let summary = summary(&lake, &task, begun.elapsed());
     let closed = tokio::task::spawn_blocking(move || lake.close(app::CLOSE_DEADLINE)).await;
     let end = result?;
-    if !closed.map_err(|error| AppError::new(Exit::Internal, error))? {
-        return Err(AppError::new(Exit::Internal, "the lake could not be closed in time; run the same command again"));
-    }
+    closed.map_err(|error| AppError::new(Exit::Internal, error))??;
     report(&args, &summary?)?;
     if end == RangeEnd::Cancelled {
-        return Err(AppError::new(Exit::Interrupted, "stopped before the end; run the same command again to go on"));
+        return Err(AppError::new(
+            Exit::Interrupted,
+            "stopped before the end; run the same command again to go on",
+        ));
     }
     Ok(())
 }
@@ -102,7 +114,10 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
 fn open_source(args: &IngestArgs, network: &Network) -> Result<Arc<dyn Source>, AppError> {
     let endless = |settings: &SourceSettings| {
         if args.to.is_none() {
-            return Err(AppError::new(Exit::Usage, format!("--source {} has no end: give --to", args.source)));
+            return Err(AppError::new(
+                Exit::Usage,
+                format!("--source {} has no end: give --to", args.source),
+            ));
         }
         Ok(source::open(settings, network))
     };
@@ -155,7 +170,9 @@ async fn ingest(
     let bar = progress_bar(task, &missing, last);
     let mut end = RangeEnd::Complete;
     for (from, until) in missing {
-        end = run_range(shared, task, from, until).await.map_err(|error| pipeline_error(shared, task, &error))?;
+        end = run_range(shared, task, from, until)
+            .await
+            .map_err(|error| pipeline_error(shared, task, &error))?;
         if end == RangeEnd::Cancelled {
             break;
         }
@@ -167,7 +184,11 @@ async fn ingest(
 }
 
 /// The ranges of `first..=last` that are not in the lake, ascending; the last one is open when `last` is.
-fn missing(covered: &RangeSet, first: LedgerSeq, last: Option<LedgerSeq>) -> Vec<(LedgerSeq, Option<LedgerSeq>)> {
+fn missing(
+    covered: &RangeSet,
+    first: LedgerSeq,
+    last: Option<LedgerSeq>,
+) -> Vec<(LedgerSeq, Option<LedgerSeq>)> {
     let all = LedgerSeq::new(u32::MAX);
     let Some(wanted) = LedgerRange::new(first, last.unwrap_or(all)) else { return Vec::new() };
     covered
@@ -187,7 +208,11 @@ fn progress_bar(
     }
     let bar = match last {
         Some(_) => ProgressBar::new(
-            missing.iter().filter_map(|(from, until)| LedgerRange::new(*from, (*until)?)).map(LedgerRange::count).sum(),
+            missing
+                .iter()
+                .filter_map(|(from, until)| LedgerRange::new(*from, (*until)?))
+                .map(LedgerRange::count)
+                .sum(),
         )
         .with_style(style("{bar:40} {pos}/{len} ledgers, {per_sec}, {eta} left")),
         None => ProgressBar::new_spinner().with_style(style("{spinner} {pos} ledgers, {per_sec}")),
@@ -257,7 +282,9 @@ fn report(args: &IngestArgs, summary: &Summary) -> Result<(), AppError> {
 
 fn source_error(error: SourceError) -> AppError {
     let exit = match &error {
-        SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => Exit::Permission,
+        SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Exit::Permission
+        }
         SourceError::Io { .. } | SourceError::Missing { .. } | SourceError::Empty { .. } => Exit::Unavailable,
         SourceError::Corrupt { .. } | SourceError::Decode(_) => Exit::Io,
         SourceError::Mismatch { .. } => Exit::Config,
@@ -268,7 +295,7 @@ fn source_error(error: SourceError) -> AppError {
 fn pipeline_error(shared: &crate::pipeline::Shared, task: &NetworkTask, error: &PipelineError) -> AppError {
     let mut message = error.to_string();
     if error.class() == Class::Corrupt {
-        match crate::pipeline::keep_evidence(shared.lake.dirs().root(), task.name.as_str(), error) {
+        match crate::pipeline::keep_evidence(shared.lake.path(), task.name.as_str(), error) {
             Ok(Some(path)) => message.push_str(&format!("; its bytes are kept in {}", path.display())),
             Ok(None) => {}
             Err(failed) => message.push_str(&format!("; {failed}")),

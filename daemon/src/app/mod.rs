@@ -3,7 +3,7 @@
 
 mod status;
 
-use std::{error::Error, io::ErrorKind, path::Path, sync::Arc, time::Duration};
+use std::{error::Error, io::ErrorKind, sync::Arc, time::Duration};
 
 use lake_core::{LedgerSeq, Network, tables::SPECS};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -17,7 +17,7 @@ use crate::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings,
     },
-    pipeline::{self, MemoryBudget, NetworkTask, Progress, Shared, Start, StampSettings},
+    pipeline::{self, MemoryBudget, NetworkTask, Progress, Shared, StampSettings, Start},
     query::{QueryExecutor, QuerySettings},
     service, source,
 };
@@ -43,33 +43,7 @@ impl AppError {
 
 impl From<LakeError> for AppError {
     fn from(error: LakeError) -> Self {
-        let exit = match &error {
-            LakeError::Locked { .. }
-            | LakeError::ExtensionMissing { .. }
-            | LakeError::CatalogLocked { .. }
-            | LakeError::Closed => Exit::Unavailable,
-            LakeError::BadName { .. }
-            | LakeError::OtherPassphrase { .. }
-            | LakeError::UnknownFingerprint { .. }
-            | LakeError::UnknownNetwork { .. } => Exit::Config,
-            LakeError::Io { error, .. }
-                if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
-            {
-                Exit::Permission
-            }
-            LakeError::Io { .. }
-            | LakeError::DiskFull { .. }
-            | LakeError::Overlap { .. }
-            | LakeError::BrokenLink { .. }
-            | LakeError::BadBatch { .. }
-            | LakeError::Parquet { .. }
-            | LakeError::DamagedFile { .. }
-            | LakeError::Catalog { .. }
-            | LakeError::Ambiguous { .. }
-            | LakeError::Untrue { .. }
-            | LakeError::Keeper { .. } => Exit::Io,
-        };
-        Self::new(exit, error)
+        Self::new(error.exit(), error)
     }
 }
 
@@ -78,7 +52,9 @@ impl From<ControlError> for AppError {
         let exit = match &error {
             ControlError::PathTooLong { .. } | ControlError::BadPath { .. } => Exit::Config,
             ControlError::InUse { .. } | ControlError::NotASocket { .. } => Exit::Unavailable,
-            ControlError::Bind { source, .. } if source.kind() == ErrorKind::PermissionDenied => Exit::Permission,
+            ControlError::Bind { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                Exit::Permission
+            }
             ControlError::Bind { .. } | ControlError::Serve { .. } => Exit::Io,
         };
         Self::new(exit, chain(&error))
@@ -144,14 +120,13 @@ pub fn shared(settings: &Settings, lake: Arc<Lake>, cancel: CancellationToken) -
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
 fn query_settings(settings: &Settings, lake: &Lake) -> QuerySettings {
-    let extensions = lake.extensions().first().and_then(|file| file.parent()).unwrap_or(Path::new("."));
     QuerySettings {
         memory_limit_bytes: settings.query.memory_bytes,
         threads: settings.query.threads,
         timeout: settings.query.timeout,
         max_rows: settings.query.max_rows,
         max_concurrent: settings.query.max_concurrent,
-        ..QuerySettings::for_lake(lake.dirs().root(), extensions)
+        ..QuerySettings::for_lake(lake.path(), &lake.extension_dir())
     }
 }
 
@@ -202,9 +177,9 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     for (task, start) in tasks {
         pipelines.spawn(pipeline::supervise(shared.clone(), task, start));
     }
-    let maintenance = ();
+    let maintenance = lake.start_maintenance()?;
     service::ready();
-    tracing::info!(lake = %lake.dirs().root().display(), socket = %settings.socket.display(), "ready");
+    tracing::info!(lake = %lake.path().display(), socket = %settings.socket.display(), "ready");
     let sweeping = lake.clone();
     let sweep = tokio::task::spawn_blocking(move || sweeping.sweep_orphans());
     let told = tokio::spawn(tell_manager(status.clone(), lake.clone(), serving.clone()));
@@ -240,13 +215,18 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         Ok(Err(error)) => tracing::warn!(error = %error, "files of earlier processes were not swept"),
         Err(error) => tracing::error!(error = %error, "the sweep ended early"),
     }
-    drop(maintenance);
-    let closed = tokio::task::spawn_blocking(move || lake.close(CLOSE_DEADLINE))
-        .await
-        .map_err(|error| AppError::new(Exit::Internal, error))?;
+    tokio::task::spawn_blocking(move || {
+        drop(maintenance);
+        lake.close(CLOSE_DEADLINE)
+    })
+    .await
+    .map_err(|error| AppError::new(Exit::Internal, error))??;
     tracing::info!("stopped");
-    if drained.is_err() || !closed {
-        return Err(AppError::new(Exit::Internal, "the deadline of the stop passed; nothing acknowledged is lost"));
+    if drained.is_err() {
+        return Err(AppError::new(
+            Exit::Internal,
+            "the deadline of the stop passed; nothing acknowledged is lost",
+        ));
     }
     Ok(())
 }
@@ -278,7 +258,7 @@ async fn tell_manager(status: Arc<AppStatus>, lake: Arc<Lake>, stop: Cancellatio
         }
         service::status(&status.line());
         if let Some(interval) = watchdog
-            && lake.queue().heartbeat_age() < interval * 3
+            && lake.heartbeat_age() < interval * 3
         {
             service::alive();
         }

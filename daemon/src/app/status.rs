@@ -11,8 +11,8 @@ use crate::{
     lake::Lake,
     pipeline::{NetworkProgress, NetworkState as PipelineState, NetworkTask},
     status::{
-        DaemonStatus, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus, Status, StatusSource,
-        StoredCounts, TimeStatistics, WrittenCounts, rss_bytes,
+        DaemonStatus, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus, Status,
+        StatusSource, StoredCounts, TimeStatistics, WrittenCounts, rss_bytes,
     },
 };
 
@@ -107,13 +107,14 @@ impl StatusSource for AppStatus {
     fn status(&self) -> Status {
         let now = Instant::now();
         let queue = self.lake.queue().stats();
+        let maintenance = self.lake.maintenance_stats();
 
         Status {
             daemon: DaemonStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
                 started_at: self.started_at,
-                lake_path: self.lake.dirs().root().display().to_string(),
+                lake_path: self.lake.path().display().to_string(),
                 rss_bytes: rss_bytes(),
             },
             networks: self.tasks.iter().map(|task| self.network(task, now)).collect(),
@@ -128,7 +129,16 @@ impl StatusSource for AppStatus {
                 wait: TimeStatistics { average: queue.wait.average(), max: queue.wait.max },
                 write: TimeStatistics { average: queue.write.average(), max: queue.write.max },
             },
-            maintenance: MaintenanceStatus::default(),
+            maintenance: MaintenanceStatus {
+                last_run_at: maintenance.last_run_at,
+                runs: maintenance.runs,
+                merged_files: maintenance.merged_files,
+                created_files: maintenance.created_files,
+                wal_checkpoints: maintenance.wal_checkpoints,
+                last_wal_checkpoint_at: maintenance.last_wal_checkpoint_at,
+                wal_bytes: self.lake.wal_bytes(),
+                last_error: maintenance.last_error.map(|(at, message)| LastError { message, at }),
+            },
             taken_at: SystemTime::now(),
         }
     }

@@ -40,7 +40,10 @@ fn every_example_is_valid() {
 fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
     let message = refusal("lake:\n  path: /tmp/x\nnetworks:\n  - name: testnet\n    sorce: {}\n");
     assert!(message.contains("lake.yaml:5:5"), "{message}");
-    assert!(message.contains("unknown key `sorce`") && message.contains("did you mean `source`?"), "{message}");
+    assert!(
+        message.contains("unknown key `sorce`") && message.contains("did you mean `source`?"),
+        "{message}"
+    );
     let message = refusal("zebra: 1\n");
     assert!(message.contains("known keys: lake, networks"), "{message}");
 }
@@ -59,7 +62,10 @@ fn what_cannot_be_meant_is_refused() {
         (network("source: { simulated: {} }, start: tomorrow"), "`oldest`, `latest` or a ledger sequence"),
         ("networks: [{ name: mynet, source: { simulated: {} } }]".to_owned(), "needs a `passphrase`"),
         ("networks: [{ name: My-Net, source: { simulated: {} } }]".to_owned(), "use a-z, 0-9 and _"),
-        ("networks: [{ name: main, passphrase: x, source: { simulated: {} } }]".to_owned(), "keeps for itself"),
+        (
+            "networks: [{ name: main, passphrase: x, source: { simulated: {} } }]".to_owned(),
+            "keeps for itself",
+        ),
         ("batch: { max_age: 0s }".to_owned(), "longer than 0"),
         ("batch: { max_bytes: 12 parsecs }".to_owned(), "not a size"),
         ("lake: { compression_level: 99 }".to_owned(), "use 1 to 22"),
@@ -95,8 +101,11 @@ fn a_missing_file_is_named() {
 fn a_dump_says_where_each_value_comes_from_and_can_be_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mine.yaml");
-    fs::write(&path, "batch: { max_ledgers: 7 }\nnetworks:\n  - { name: testnet, source: { simulated: {} } }\n")
-        .unwrap();
+    fs::write(
+        &path,
+        "batch: { max_ledgers: 7 }\nnetworks:\n  - { name: testnet, source: { simulated: {} } }\n",
+    )
+    .unwrap();
     let layers = Layers::load(Some(&path)).unwrap();
     let dump = layers.dump();
     assert!(dump.contains(&format!("max_ledgers: 7  # {}", path.display())), "{dump}");

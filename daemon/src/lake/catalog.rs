@@ -296,6 +296,7 @@ fn connect(dirs: &LakeDirs, settings: &CatalogSettings) -> duckdb::Result<Connec
         literal(&catalog),
         literal(&data)
     ))?;
+    connection.execute_batch("USE lake")?;
     Ok(connection)
 }
 

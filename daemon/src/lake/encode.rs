@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::{Array, Int64Array, RecordBatch, cast::AsArray, types::Int64Type};
 use arrow_schema::DataType;
-use lake_core::{Hash32, schema::TableSpec};
+use lake_core::schema::TableSpec;
 
 use super::{
     LEDGERS_TABLE,
@@ -26,7 +26,7 @@ pub struct Encoder {
     pub(crate) dirs: LakeDirs,
     pub(crate) settings: EncodingSettings,
     pub(crate) specs: &'static [&'static TableSpec],
-    pub(crate) fingerprint: Hash32,
+    pub(crate) fingerprint: String,
 }
 
 impl Encoder {
@@ -53,7 +53,7 @@ impl Encoder {
             hashes: Some((batch.first_previous_hash, batch.last_hash)),
             checks: CHECKS,
             table_set: self.specs,
-            fingerprint: self.fingerprint,
+            fingerprint: &self.fingerprint,
             run: self.dirs.run(),
             number: name.number,
             now_micros: now_micros(),

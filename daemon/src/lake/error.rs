@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use lake_core::ledger::{Hash32, LedgerRange};
 
-use crate::class::Class;
+use crate::{class::Class, cli::Exit};
 
 /// A failure of the lake. Nothing of a failed batch is stored, except where the variant says so.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -175,6 +175,12 @@ pub enum LakeError {
         /// What happened.
         reason: String,
     },
+    /// The lake was closed before its queue was empty.
+    #[error("not all batches were committed within {} s; the rest is read again at the next start", waited.as_secs())]
+    NotDrained {
+        /// The deadline.
+        waited: Duration,
+    },
     /// The lake is being closed.
     #[error("the lake is closed: the batch was not stored")]
     Closed,
@@ -190,12 +196,11 @@ impl LakeError {
             | Self::Keeper { .. }
             | Self::Catalog { .. }
             | Self::Overlap { .. } => Class::Retry,
-            Self::Io { error, .. } => match error.kind() {
-                std::io::ErrorKind::PermissionDenied
-                | std::io::ErrorKind::ReadOnlyFilesystem
-                | std::io::ErrorKind::NotFound => Class::Stop,
-                _ => Class::Retry,
-            },
+            Self::Io { error, .. } => {
+                use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
+                let stop = matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotFound);
+                if stop { Class::Stop } else { Class::Retry }
+            }
             Self::BrokenLink { .. } | Self::BadBatch { .. } | Self::Parquet { .. } => Class::Corrupt,
             Self::Locked { .. }
             | Self::ExtensionMissing { .. }
@@ -205,7 +210,42 @@ impl LakeError {
             | Self::UnknownNetwork { .. }
             | Self::DamagedFile { .. }
             | Self::Untrue { .. }
+            | Self::NotDrained { .. }
             | Self::Closed => Class::Stop,
+        }
+    }
+
+    /// The exit code of a program that ends with it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Io { error, .. }
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Exit::Permission
+            }
+            Self::Io { .. }
+            | Self::DiskFull { .. }
+            | Self::BrokenLink { .. }
+            | Self::BadBatch { .. }
+            | Self::Parquet { .. }
+            | Self::DamagedFile { .. }
+            | Self::Untrue { .. } => Exit::Io,
+            Self::Locked { .. } | Self::CatalogLocked { .. } | Self::ExtensionMissing { .. } => {
+                Exit::Unavailable
+            }
+            Self::BadName { .. } | Self::OtherPassphrase { .. } | Self::UnknownFingerprint { .. } => {
+                Exit::Config
+            }
+            Self::UnknownNetwork { .. }
+            | Self::Overlap { .. }
+            | Self::Catalog { .. }
+            | Self::Ambiguous { .. }
+            | Self::Keeper { .. }
+            | Self::NotDrained { .. }
+            | Self::Closed => Exit::Internal,
         }
     }
 
@@ -252,13 +292,11 @@ fn is_disk_full(reason: &str) -> bool {
 
 /// What to do about the common ones.
 fn hint(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied => {
-            ": the lake must be owned by, or writable for, the user of the daemon"
-        }
-        std::io::ErrorKind::ReadOnlyFilesystem => {
-            ": the lake lies on a read-only file system, mount it writable or set lake.path elsewhere"
-        }
-        _ => "",
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        ": the lake must be owned by, or writable for, the user of the daemon"
+    } else if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
+        ": the lake lies on a read-only file system, mount it writable or set lake.path elsewhere"
+    } else {
+        ""
     }
 }

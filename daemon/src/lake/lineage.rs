@@ -105,7 +105,7 @@ pub(crate) struct LineageRow<'a> {
     pub(crate) hashes: Option<(Hash32, Hash32)>,
     pub(crate) checks: &'static [&'static str],
     pub(crate) table_set: &'a [&'static TableSpec],
-    pub(crate) fingerprint: Hash32,
+    pub(crate) fingerprint: &'a str,
     pub(crate) run: RunId,
     pub(crate) number: u64,
     pub(crate) now_micros: i64,
@@ -159,7 +159,7 @@ impl LineageRow<'_> {
             text_column(&last),
             text_column(&json(serde_json::to_string(&verification))?),
             text_column(&json(serde_json::to_string(&names))?),
-            text_column(&self.fingerprint.to_string()),
+            text_column(self.fingerprint),
             text_column(env!("CARGO_PKG_VERSION")),
             text_column(&self.run.to_string()),
             number(self.number),
@@ -170,7 +170,7 @@ impl LineageRow<'_> {
 }
 
 /// One row per network of the lake, in the schema `main`.
-pub static NETWORKS: TableSpec = TableSpec {
+pub(crate) static NETWORKS: TableSpec = TableSpec {
     name: "_networks",
     doc: "One row per network of this lake.",
     key: &["name"],
@@ -189,13 +189,13 @@ pub(crate) fn network_row(
     name: &str,
     passphrase: &str,
     id: Hash32,
-    fingerprint: Hash32,
+    fingerprint: &str,
 ) -> Result<RecordBatch, ArrowError> {
     let columns = vec![
         text_column(name),
         text_column(passphrase),
         text_column(&id.to_string()),
-        text_column(&fingerprint.to_string()),
+        text_column(fingerprint),
         text_column(env!("CARGO_PKG_VERSION")),
     ];
     RecordBatch::try_new(NETWORKS.arrow_schema(), columns)

@@ -1,1 +1,222 @@
-//! x
+//! Merging: rewrites the small files of adjacent batches as one file per table with our own encoder, outside of
+//! the committer, which then only swaps names.
+
+use std::{
+    fs::File,
+    time::{Duration, Instant},
+};
+
+use arrow_array::RecordBatch;
+use lake_core::{LedgerRange, schema::TableSpec};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+
+use super::{
+    batch::{NetworkName, SealedFile, SealedFiles},
+    catalog::{Change, Failure, Removal},
+    dirs::FileName,
+    encode::{Encoder, now_micros},
+    error::LakeError,
+    inventory::RegisteredFile,
+    lineage::{LINEAGE, LineageRow},
+    open::Lake,
+    parquet::{FileEncoder, parquet_error},
+    plan::{MergeGroup, plan},
+};
+
+/// Rows that are read at once.
+const READ_ROWS: usize = 4096;
+
+/// What merging did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MergeReport {
+    /// Swaps that were committed.
+    pub merges: u64,
+    /// Files that were replaced.
+    pub files_in: u64,
+    /// Files that replaced them.
+    pub files_out: u64,
+    /// Bytes of the replaced files.
+    pub bytes_in: u64,
+    /// Bytes of the new files.
+    pub bytes_out: u64,
+    /// Longest time that one swap kept the committer.
+    pub longest_swap: Duration,
+    /// Time of rewriting.
+    pub rewriting: Duration,
+    /// Files of ledgers that are smaller than a whole range, before merging.
+    pub small_files: u64,
+}
+
+impl Lake {
+    /// Merges what the settings call for in all networks. Blocks on CPU and disk, not on the committer but for
+    /// the swaps. Ends early when `stop` says so.
+    ///
+    /// # Errors
+    /// The first failure; what was swapped before it stays swapped, all else is as it was.
+    pub fn merge(&self, stop: &dyn Fn() -> bool) -> Result<MergeReport, LakeError> {
+        let mut report = MergeReport::default();
+        for network in self.network_names() {
+            let name = network.to_string();
+            let files = self.ask(move |c| c.catalog.files(Some(&name)))?;
+            let (groups, small) = plan(files, &self.settings.maintenance);
+            report.small_files = report.small_files.saturating_add(small);
+            for group in groups {
+                if stop() {
+                    return Ok(report);
+                }
+                self.merge_group(&network, group, &mut report)?;
+            }
+        }
+        Ok(report)
+    }
+
+    fn merge_group(
+        &self,
+        network: &NetworkName,
+        group: MergeGroup,
+        report: &mut MergeReport,
+    ) -> Result<(), LakeError> {
+        let started = Instant::now();
+        let (files, remove) = rewrite(&self.encoder, network, &group)?;
+        report.rewriting = report.rewriting.saturating_add(started.elapsed());
+        let bytes_out: u64 = files.list.iter().map(|f| f.bytes).sum();
+        let files_out = files.list.len();
+        let schema = network.to_string();
+        let swap = self.ask(move |committer| {
+            let started = Instant::now();
+            let change = Change { schema: &schema, remove: &remove, add: &files.list };
+            match committer.apply(&change) {
+                Ok(_) => {
+                    drop(files.keep());
+                    Ok(started.elapsed())
+                }
+                Err(Failure::Refused(error)) => Err(error),
+                Err(Failure::Unknown(error)) => {
+                    drop(files.keep());
+                    Err(error)
+                }
+            }
+        })?;
+        let (files_in, bytes_in) = group
+            .tables
+            .values()
+            .flatten()
+            .fold((0_u64, 0_u64), |(n, b), f| (n.saturating_add(1), b.saturating_add(f.bytes)));
+        report.merges = report.merges.saturating_add(1);
+        report.files_in = report.files_in.saturating_add(files_in);
+        report.bytes_in = report.bytes_in.saturating_add(bytes_in);
+        report.files_out = report.files_out.saturating_add(u64::try_from(files_out).unwrap_or(u64::MAX));
+        report.bytes_out = report.bytes_out.saturating_add(bytes_out);
+        report.longest_swap = report.longest_swap.max(swap);
+        Ok(())
+    }
+}
+
+/// Writes the new files of a group, the lineage last: its old rows and one about this merge.
+fn rewrite(
+    encoder: &Encoder,
+    network: &NetworkName,
+    group: &MergeGroup,
+) -> Result<(SealedFiles, Vec<Removal>), LakeError> {
+    let name = encoder.dirs.new_name(group.range);
+    let mut files = SealedFiles::default();
+    let mut removals = Vec::new();
+    let known = encoder.specs.iter().filter(|s| group.tables.contains_key(s.name)).count() + 1;
+    if known != group.tables.len() {
+        let tables: Vec<&str> = group.tables.keys().map(String::as_str).collect();
+        let reason = format!("the lake has tables that this version does not know: {}", tables.join(", "));
+        return Err(bad(network, group.range, "all", reason));
+    }
+    for spec in encoder.specs {
+        let Some(inputs) = group.tables.get(spec.name) else { continue };
+        files.list.push(join(encoder, network, spec, name, inputs, None)?);
+        removals.push(removal(spec, inputs));
+    }
+    let lineage = LineageRow {
+        range: group.range,
+        kind: "merge",
+        lane: "maintenance",
+        job: None,
+        source: &format!("{} batches", group.batches),
+        files: &files.list,
+        hashes: None,
+        checks: &["rows"],
+        table_set: encoder.specs,
+        fingerprint: &encoder.fingerprint,
+        run: encoder.dirs.run(),
+        number: name.number,
+        now_micros: now_micros(),
+    };
+    let row = lineage.record_batch().map_err(|e| bad(network, group.range, LINEAGE.name, e.to_string()))?;
+    let inputs = group.tables.get(LINEAGE.name).map(Vec::as_slice).unwrap_or_default();
+    let joined = join(encoder, network, &LINEAGE, name, inputs, Some(&row))?;
+    files.list.push(joined);
+    removals.push(removal(&LINEAGE, inputs));
+    Ok((files, removals))
+}
+
+fn bad(network: &NetworkName, range: LedgerRange, table: &str, reason: String) -> LakeError {
+    LakeError::BadBatch { network: network.to_string(), range, table: table.to_owned(), reason }
+}
+
+fn removal(spec: &'static TableSpec, inputs: &[RegisteredFile]) -> Removal {
+    Removal {
+        table: spec.name,
+        paths: inputs.iter().map(|f| f.path.clone()).collect(),
+        rows: inputs.iter().map(|f| f.rows).sum(),
+    }
+}
+
+/// One file with the rows of `inputs` in their order, then `last`. Holds one row group in memory at most.
+fn join(
+    encoder: &Encoder,
+    network: &NetworkName,
+    spec: &'static TableSpec,
+    name: FileName,
+    inputs: &[RegisteredFile],
+    last: Option<&RecordBatch>,
+) -> Result<SealedFile, LakeError> {
+    let mut output: Option<FileEncoder> = None;
+    let mut append = |rows: &RecordBatch| match &mut output {
+        Some(output) => output.write(rows),
+        None => {
+            let schema = network.as_str();
+            let created = FileEncoder::create(&encoder.dirs, schema, spec, name, &encoder.settings, rows)?;
+            output.insert(created).write(rows)
+        }
+    };
+    for input in inputs {
+        let mut count = 0_u64;
+        for rows in reader(spec, input)? {
+            let rows =
+                rows.map_err(|e| LakeError::Parquet { path: input.path.clone(), reason: e.to_string() })?;
+            count = count.saturating_add(u64::try_from(rows.num_rows()).unwrap_or(u64::MAX));
+            append(&rows)?;
+        }
+        if count != input.rows {
+            let problem = format!("has {count} rows instead of {}", input.rows);
+            return Err(LakeError::DamagedFile { path: input.path.clone(), problem });
+        }
+    }
+    if let Some(rows) = last {
+        append(rows)?;
+    }
+    let empty = || LakeError::Parquet {
+        path: encoder.dirs.table(network.as_str(), spec.name),
+        reason: "nothing to merge".to_owned(),
+    };
+    output.ok_or_else(empty)?.finish()
+}
+
+fn reader(spec: &TableSpec, input: &RegisteredFile) -> Result<ParquetRecordBatchReader, LakeError> {
+    let file = File::open(&input.path).map_err(|e| LakeError::DamagedFile {
+        path: input.path.clone(),
+        problem: format!("cannot be opened ({e})"),
+    })?;
+    let options = ArrowReaderOptions::new().with_schema(spec.arrow_schema());
+    ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+        .and_then(|builder| builder.with_batch_size(READ_ROWS).build())
+        .map_err(|e| parquet_error(&input.path, e))
+}

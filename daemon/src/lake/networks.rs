@@ -9,7 +9,7 @@ use super::{
     batch::{NetworkSpec, SealedFiles},
     catalog::{Change, Failure},
     committer::{Committer, Watermark},
-    ddl::{comments, create_table, ident},
+    ddl::ident,
     dirs::create_durable,
     encode::Encoder,
     error::LakeError,
@@ -46,7 +46,7 @@ impl Lake {
 }
 
 fn add(committer: &mut Committer, encoder: &Encoder, network: &NetworkSpec) -> Result<(), LakeError> {
-    let own = encoder.fingerprint.to_string();
+    let own = encoder.fingerprint.clone();
     let name = network.name.as_str();
     let stored = committer.catalog.networks()?;
     if let Some(stored) = stored.into_iter().find(|n| n.name == name) {
@@ -73,11 +73,11 @@ fn add(committer: &mut Committer, encoder: &Encoder, network: &NetworkSpec) -> R
     // The network's row comes last: a crash before it leaves empty tables, which the next start completes.
     let mut statements = vec![format!("CREATE SCHEMA IF NOT EXISTS lake.{};", ident(name))];
     for spec in tables {
-        statements.push(create_table(name, spec));
-        statements.push(comments(name, spec));
+        statements.push(spec.create_sql(name));
+        statements.extend(spec.comment_sql(name));
     }
-    statements.push(create_table("main", &NETWORKS));
-    statements.push(comments("main", &NETWORKS));
+    statements.push(NETWORKS.create_sql("main"));
+    statements.extend(NETWORKS.comment_sql("main"));
     committer.catalog.transaction("create the tables", &statements)?;
     register(committer, encoder, network)
 }
@@ -85,7 +85,7 @@ fn add(committer: &mut Committer, encoder: &Encoder, network: &NetworkSpec) -> R
 /// Registers the network's row as a file of our own: durable before it is named, as all others.
 fn register(committer: &mut Committer, encoder: &Encoder, network: &NetworkSpec) -> Result<(), LakeError> {
     let row =
-        network_row(network.name.as_str(), &network.passphrase, network.network_id, encoder.fingerprint);
+        network_row(network.name.as_str(), &network.passphrase, network.network_id, &encoder.fingerprint);
     let failed = |reason: String| LakeError::Parquet { path: encoder.dirs.data(), reason };
     let row = row.map_err(|e| failed(e.to_string()))?;
     let none = LedgerRange::new(LedgerSeq::new(0), LedgerSeq::new(0))

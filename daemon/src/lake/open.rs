@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         mpsc::{Receiver, RecvTimeoutError, sync_channel},
@@ -11,15 +11,17 @@ use std::{
     time::Duration,
 };
 
-use lake_core::{LedgerSeq, schema::TableSpec};
+use lake_core::{
+    Hash32, LedgerSeq,
+    schema::{TableSpec, fingerprint_of},
+};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    batch::NetworkName,
+    batch::{NetworkName, SealedBatch, WriteBatch},
     catalog::{Catalog, CatalogSettings},
     committer::{Committer, Networks, Watermark},
     coverage::RangeSet,
-    ddl::fingerprint,
     dirs::{LakeDirs, create_durable},
     encode::Encoder,
     error::LakeError,
@@ -27,6 +29,7 @@ use super::{
     inventory::StoredLink,
     keeper::Keeper,
     lock::WriterLock,
+    maintenance::MaintenanceStats,
     queue::WriteQueue,
     settings::LakeSettings,
 };
@@ -40,6 +43,7 @@ pub struct Lake {
     extensions: Vec<PathBuf>,
     queue: WriteQueue,
     keeper: Keeper,
+    pub(crate) maintenance: Mutex<MaintenanceStats>,
     thread: Mutex<Option<CommitterThread>>,
     // Last: the lock is given back after everything else is gone.
     _lock: WriterLock,
@@ -85,9 +89,17 @@ impl Lake {
             })
             .map_err(|e| LakeError::io("start the committer of", dirs.root(), e))?;
         let encoder =
-            Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint(specs) };
+            Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint_of(specs) };
         let thread = Mutex::new(Some(CommitterThread { handle, ended }));
-        Ok(Self { settings, encoder, networks, extensions, queue, keeper, thread, _lock: lock })
+        let maintenance = Mutex::default();
+        Ok(Self { settings, encoder, networks, extensions, queue, keeper, maintenance, thread, _lock: lock })
+    }
+
+    /// Size of the catalog's write-ahead log, in bytes; `None` when there is none.
+    pub fn wal_bytes(&self) -> Option<u64> {
+        let mut wal = self.catalog_path().into_os_string();
+        wal.push("-wal");
+        std::fs::metadata(wal).ok().map(|data| data.len())
     }
 
     /// The lake's directories.
@@ -98,6 +110,44 @@ impl Lake {
     /// The extension files that every DuckDB instance of this process must load, in this order.
     pub fn extensions(&self) -> &[PathBuf] {
         &self.extensions
+    }
+
+    /// The lake directory, canonical.
+    pub fn path(&self) -> &Path {
+        self.dirs().root()
+    }
+
+    /// The catalog's file. Only DuckDB may open it.
+    pub fn catalog_path(&self) -> PathBuf {
+        self.dirs().catalog()
+    }
+
+    /// Root of the Parquet files.
+    pub fn data_path(&self) -> PathBuf {
+        self.dirs().data()
+    }
+
+    /// Folder of the extension files in use.
+    pub fn extension_dir(&self) -> PathBuf {
+        self.extensions.first().and_then(|f| f.parent()).map(Path::to_path_buf).unwrap_or_default()
+    }
+
+    /// Time since the committer last showed life; under a second or two, but for a long commit.
+    pub fn heartbeat_age(&self) -> Duration {
+        self.queue.heartbeat_age()
+    }
+
+    /// The networks that were added, in the order of their names.
+    pub fn network_names(&self) -> Vec<NetworkName> {
+        self.networks.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// Encodes a batch: see [`Encoder::encode`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode(&self, batch: WriteBatch) -> Result<SealedBatch, LakeError> {
+        self.encoder.encode(batch)
     }
 
     /// The encoder for this lake, for workers.
@@ -148,6 +198,18 @@ impl Lake {
         self.ask_async(move |c| c.catalog.stored_link(network.as_str(), seq)).await
     }
 
+    /// Hash of a stored ledger, `None` when it is not stored.
+    ///
+    /// # Errors
+    /// What reading the lake gives.
+    pub async fn stored_hash(
+        &self,
+        network: &NetworkName,
+        seq: LedgerSeq,
+    ) -> Result<Option<Hash32>, LakeError> {
+        Ok(self.stored_link(network, seq).await?.map(|link| link.hash))
+    }
+
     /// Runs `task` on the committer thread and blocks for its result.
     pub(crate) fn ask<T: Send + 'static>(
         &self,
@@ -169,11 +231,13 @@ impl Lake {
     }
 
     /// Takes no more batches, commits what is queued, ends the committer and, last, the keeper. Batches that are
-    /// still queued after `deadline` are failed with [`LakeError::Closed`]. Returns whether all were committed.
-    /// Blocks; closing twice does nothing.
-    pub fn close(&self, deadline: Duration) -> bool {
+    /// still queued after `deadline` are failed with [`LakeError::Closed`]. Blocks; closing twice does nothing.
+    ///
+    /// # Errors
+    /// [`LakeError::NotDrained`] when the deadline passed; the lake is closed all the same.
+    pub fn close(&self, deadline: Duration) -> Result<(), LakeError> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(CommitterThread { handle, ended }) = thread else { return true };
+        let Some(CommitterThread { handle, ended }) = thread else { return Ok(()) };
         self.queue.close(false);
         let drained = ended.recv_timeout(deadline) == Err(RecvTimeoutError::Disconnected);
         if !drained {
@@ -184,12 +248,14 @@ impl Lake {
             tracing::error!("the committer ended by a panic");
         }
         self.keeper.stop(Duration::from_secs(10));
-        drained
+        if drained { Ok(()) } else { Err(LakeError::NotDrained { waited: deadline }) }
     }
 }
 
 impl Drop for Lake {
     fn drop(&mut self) {
-        self.close(Duration::from_secs(10));
+        if let Err(error) = self.close(Duration::from_secs(10)) {
+            tracing::warn!(error = %error, "lake was dropped");
+        }
     }
 }

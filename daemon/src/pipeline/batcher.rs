@@ -38,7 +38,16 @@ impl Batcher {
         budget: MemoryBudget,
         cancel: CancellationToken,
     ) -> Self {
-        Self { stream, limits, budget, cancel, open: RawBatch::default(), seal_at: None, held: None, end: None }
+        Self {
+            stream,
+            limits,
+            budget,
+            cancel,
+            open: RawBatch::default(),
+            seal_at: None,
+            held: None,
+            end: None,
+        }
     }
 
     /// The next batch; `None` at the end of the stream or when cancelled. What was read before an error comes first.
@@ -166,9 +175,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_batch_is_sealed_by_count_by_bytes_and_at_the_end_of_a_range() {
         let by_count = BatchSettings { max_ledgers: 3, ..LIMITS };
-        assert_eq!(lengths(&mut batcher((2..10).map(|s| ledger(s, 1)), by_count, 1 << 30), 3).await, [3, 3, 2]);
+        assert_eq!(
+            lengths(&mut batcher((2..10).map(|s| ledger(s, 1)), by_count, 1 << 30), 3).await,
+            [3, 3, 2]
+        );
         let by_bytes = BatchSettings { max_bytes: 4096, ..LIMITS };
-        assert_eq!(lengths(&mut batcher((2..6).map(|s| ledger(s, 2048)), by_bytes, 1 << 30), 2).await, [2, 2]);
+        assert_eq!(
+            lengths(&mut batcher((2..6).map(|s| ledger(s, 2048)), by_bytes, 1 << 30), 2).await,
+            [2, 2]
+        );
         let across = (9_998..10_003).map(|s| ledger(s, 1));
         assert_eq!(lengths(&mut batcher(across, LIMITS, 1 << 30), 2).await, [2, 3]);
     }
@@ -193,7 +208,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_read_before_an_error_or_a_stop_comes_first() {
-        let missing = SourceError::Missing { seq: LedgerSeq::new(3), origin: "test".into(), detail: String::new() };
+        let missing =
+            SourceError::Missing { seq: LedgerSeq::new(3), origin: "test".into(), detail: String::new() };
         let stream = stream::iter([Ok(ledger(2, 1)), Err(missing)]).boxed();
         let mut failing = Batcher::new(stream, LIMITS, MemoryBudget::new(8192), CancellationToken::new());
         assert_eq!(failing.next().await.unwrap().unwrap().ledgers.len(), 1);

@@ -25,8 +25,8 @@ use crate::{
 pub use budget::MemoryBudget;
 pub use error::PipelineError;
 pub use progress::{NetworkProgress, NetworkState, Progress};
-pub use range::{RangeEnd, run_range};
 pub use quarantine::keep as keep_evidence;
+pub use range::{RangeEnd, run_range};
 pub use supervise::{Start, first_ledger, supervise};
 
 /// What every pipeline of the process shares.
@@ -64,9 +64,8 @@ pub struct StampSettings {
 impl StampSettings {
     /// The stamps of a batch made now.
     pub(crate) fn now(&self) -> Stamps {
-        let since_epoch = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
+        let since_epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Stamps {
             era_id: self.era_id.clone(),
             version_label: self.version_label.clone(),
@@ -92,6 +91,9 @@ pub struct NetworkTask {
 
 impl std::fmt::Debug for NetworkTask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NetworkTask").field("name", &self.name).field("source", &self.source.describe()).finish()
+        f.debug_struct("NetworkTask")
+            .field("name", &self.name)
+            .field("source", &self.source.describe())
+            .finish()
     }
 }

@@ -80,7 +80,7 @@ fn delays() -> impl Iterator<Item = Duration> + Send {
 
 fn stop(shared: &Shared, task: &NetworkTask, error: &PipelineError) {
     let mut message = error.to_string();
-    match quarantine::keep(shared.lake.dirs().root(), task.name.as_str(), error) {
+    match quarantine::keep(shared.lake.path(), task.name.as_str(), error) {
         Ok(Some(path)) => message.push_str(&format!("; its bytes are kept in {}", path.display())),
         Ok(None) => {}
         Err(failed) => tracing::error!(network = %task.name, error = failed, "no evidence kept"),
@@ -134,7 +134,9 @@ async fn watch_tip(task: NetworkTask, done: tokio_util::sync::CancellationToken)
         match task.source.tip().await {
             Ok(Some(tip)) => task.progress.saw_tip(tip),
             Ok(None) => {}
-            Err(error @ SourceError::Empty { .. }) => tracing::debug!(network = %task.name, error = %error, "no tip"),
+            Err(error @ SourceError::Empty { .. }) => {
+                tracing::debug!(network = %task.name, error = %error, "no tip")
+            }
             Err(error) => tracing::debug!(network = %task.name, error = %error, "the tip is not known"),
         }
     }

@@ -43,7 +43,9 @@ pub(super) fn work(shared: &Shared, task: &NetworkTask, raw: RawBatch) -> Worked
             }
             Err(reason) => {
                 let refusal = refused(reason, ledger.clone());
-                if matches!(refusal, PipelineError::Refused { reason: RefusedBy::Extract(_), .. }) && index > 0 {
+                if matches!(refusal, PipelineError::Refused { reason: RefusedBy::Extract(_), .. })
+                    && index > 0
+                {
                     // Half a ledger is in the columns: the ledgers before it are worked again without it.
                     let before = raw.ledgers.iter().take(index).cloned().collect();
                     let mut worked = work(shared, task, RawBatch { ledgers: before, ..RawBatch::default() });
@@ -75,7 +77,15 @@ pub(super) fn work(shared: &Shared, task: &NetworkTask, raw: RawBatch) -> Worked
     };
     match shared.encoder.encode(batch) {
         Ok(batch) => Worked {
-            sealed: Some(Sealed { batch, first, first_previous_hash, last_hash, ledgers: count, rows, closed_at }),
+            sealed: Some(Sealed {
+                batch,
+                first,
+                first_previous_hash,
+                last_hash,
+                ledgers: count,
+                rows,
+                closed_at,
+            }),
             failure,
         },
         Err(error) => Worked { sealed: None, failure: Some(error.into()) },

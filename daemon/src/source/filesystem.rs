@@ -258,7 +258,8 @@ impl Inner {
             return Ok(layout);
         }
         let path = self.path.join(".config.json");
-        let mismatch = |message: String| SourceError::Mismatch { origin: path.display().to_string(), message };
+        let mismatch =
+            |message: String| SourceError::Mismatch { origin: path.display().to_string(), message };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_dir() => {
@@ -283,7 +284,10 @@ impl Inner {
             )));
         }
         if !matches!(manifest.compression.as_str(), "zstd" | "zst") {
-            return Err(mismatch(format!("compression `{}` is not known: only zstd is", manifest.compression)));
+            return Err(mismatch(format!(
+                "compression `{}` is not known: only zstd is",
+                manifest.compression
+            )));
         }
         if manifest.ledgers_per_batch == 0 || manifest.batches_per_partition == 0 {
             return Err(mismatch("ledgersPerBatch and batchesPerPartition must be at least 1".to_owned()));
@@ -301,7 +305,8 @@ impl Inner {
     fn find(&self, seq: LedgerSeq, layout: Layout) -> Result<Option<(PathBuf, u64)>, SourceError> {
         let key = layout.key(seq);
         let flat = key.rsplit('/').next().unwrap_or(&key);
-        let names = [(key.as_str(), "xdr.zst"), (flat, "xdr.zst"), (key.as_str(), "xdr.zstd"), (flat, "xdr.zstd")];
+        let names =
+            [(key.as_str(), "xdr.zst"), (flat, "xdr.zst"), (key.as_str(), "xdr.zstd"), (flat, "xdr.zstd")];
         for (key, suffix) in names {
             let path = self.path.join(format!("{key}.{suffix}"));
             match fs::metadata(&path) {
@@ -316,24 +321,25 @@ impl Inner {
     /// First ledger, by name, of the oldest or newest object.
     fn end_object(&self, side: Side) -> Result<(u32, Layout), SourceError> {
         let layout = self.layout()?;
-        let pick = |directory: &Path, want: &dyn Fn(&str) -> bool| -> Result<Option<(u32, PathBuf)>, SourceError> {
-            let io = |error| SourceError::Io { path: directory.to_owned(), doing: "list", error };
-            let mut best: Option<(u32, PathBuf)> = None;
-            for entry in fs::read_dir(directory).map_err(io)? {
-                let entry = entry.map_err(io)?;
-                let name = entry.file_name();
-                let Some(name) = name.to_str().filter(|n| want(n)) else { continue };
-                let Some(first) = first_of_name(name) else { continue };
-                let better = best.as_ref().is_none_or(|(b, _)| match side {
-                    Side::Oldest => first < *b,
-                    Side::Newest => first > *b,
-                });
-                if better {
-                    best = Some((first, entry.path()));
+        let pick =
+            |directory: &Path, want: &dyn Fn(&str) -> bool| -> Result<Option<(u32, PathBuf)>, SourceError> {
+                let io = |error| SourceError::Io { path: directory.to_owned(), doing: "list", error };
+                let mut best: Option<(u32, PathBuf)> = None;
+                for entry in fs::read_dir(directory).map_err(io)? {
+                    let entry = entry.map_err(io)?;
+                    let name = entry.file_name();
+                    let Some(name) = name.to_str().filter(|n| want(n)) else { continue };
+                    let Some(first) = first_of_name(name) else { continue };
+                    let better = best.as_ref().is_none_or(|(b, _)| match side {
+                        Side::Oldest => first < *b,
+                        Side::Newest => first > *b,
+                    });
+                    if better {
+                        best = Some((first, entry.path()));
+                    }
                 }
-            }
-            Ok(best)
-        };
+                Ok(best)
+            };
         let is_partition = |name: &str| first_of_name(name).is_some() && !name.contains('.');
         let directory = match pick(&self.path, &is_partition)? {
             Some((_, partition)) if layout.batches_per_partition > 1 => partition,
@@ -382,14 +388,19 @@ impl Inner {
                 continue;
             }
             if ledger.seq != wanted {
-                return Err(corrupt(format!("holds ledger {} where ledger {wanted} should stand", ledger.seq)));
+                return Err(corrupt(format!(
+                    "holds ledger {} where ledger {wanted} should stand",
+                    ledger.seq
+                )));
             }
             wanted = wanted.next().unwrap_or(wanted);
             out.push(ledger);
         }
         let last = until.map_or(high, |u| u.get().min(high));
         if wanted.get() <= last {
-            return Err(corrupt(format!("ledger {wanted} is missing in the file: it should hold {low} to {high}")));
+            return Err(corrupt(format!(
+                "ledger {wanted} is missing in the file: it should hold {low} to {high}"
+            )));
         }
         Ok(out)
     }
@@ -398,7 +409,8 @@ impl Inner {
 /// Reads and decompresses a whole object.
 fn read(path: &Path, seq: LedgerSeq) -> Result<Object, SourceError> {
     let origin: Arc<str> = path.display().to_string().into();
-    let packed = fs::read(path).map_err(|error| SourceError::Io { path: path.to_owned(), doing: "read", error })?;
+    let packed =
+        fs::read(path).map_err(|error| SourceError::Io { path: path.to_owned(), doing: "read", error })?;
     match unpack(&packed) {
         Ok(bytes) => Ok(Object { bytes: bytes.into(), origin }),
         Err(reason) => Err(SourceError::Corrupt { origin, seq, reason, evidence: packed.into() }),
@@ -409,7 +421,9 @@ fn read(path: &Path, seq: LedgerSeq) -> Result<Object, SourceError> {
 fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
     let describe = |e: std::io::Error| format!("not whole zstd data: {e}");
     match zstd::zstd_safe::get_frame_content_size(packed) {
-        Ok(Some(size)) if size > MAX_OBJECT_BYTES => Err(format!("decompresses to {size} bytes, more than 1 GiB")),
+        Ok(Some(size)) if size > MAX_OBJECT_BYTES => {
+            Err(format!("decompresses to {size} bytes, more than 1 GiB"))
+        }
         Ok(Some(size)) => {
             let size = usize::try_from(size).map_err(|e| e.to_string())?;
             zstd::bulk::decompress(packed, size).map_err(describe)

@@ -28,7 +28,8 @@ pub(super) fn paced(
         }
     });
     if let Err(error) = spawned {
-        let error = SourceError::Io { path: name.into(), doing: "start the thread that makes ledgers", error };
+        let error =
+            SourceError::Io { path: name.into(), doing: "start the thread that makes ledgers", error };
         return futures::stream::once(async { Err(error) }).boxed();
     }
     let stream = ReceiverStream::new(receiver);

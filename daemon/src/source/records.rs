@@ -41,7 +41,10 @@ struct Records {
 
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Records").field("origin", &self.origin).field("last", &self.last).finish_non_exhaustive()
+        f.debug_struct("Records")
+            .field("origin", &self.origin)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +70,8 @@ impl RecordStream {
         } else {
             Box::new(whole)
         };
-        let records = Records { input, origin: origin.clone(), path: path.to_owned(), pending: None, last: None };
+        let records =
+            Records { input, origin: origin.clone(), path: path.to_owned(), pending: None, last: None };
         Ok(Self { state: Arc::new(Mutex::new(Some(records))), origin, path: path.to_owned() })
     }
 }
@@ -133,7 +137,11 @@ impl Records {
     }
 
     /// The next ledger of `from..=until`; `None` after the last one.
-    fn within(&mut self, from: LedgerSeq, until: Option<LedgerSeq>) -> Option<Result<RawLedger, SourceError>> {
+    fn within(
+        &mut self,
+        from: LedgerSeq,
+        until: Option<LedgerSeq>,
+    ) -> Option<Result<RawLedger, SourceError>> {
         if until.is_some_and(|until| self.last >= Some(until) && self.pending.is_none()) {
             return None;
         }
@@ -219,7 +227,8 @@ impl Source for RecordStream {
         let (state, origin) = (self.state.clone(), self.origin.clone());
         let first = tokio::task::spawn_blocking(move || {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            let empty = || SourceError::Empty { origin: origin.to_string(), detail: "no record in it".to_owned() };
+            let empty =
+                || SourceError::Empty { origin: origin.to_string(), detail: "no record in it".to_owned() };
             let records = state.as_mut().ok_or_else(empty)?;
             let first = records.next()?.ok_or_else(empty)?;
             let seq = first.seq;

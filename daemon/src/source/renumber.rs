@@ -99,7 +99,12 @@ impl Template {
     }
 
     /// A copy under another sequence, after a ledger with the hash `previous`; and its own hash.
-    pub(super) fn renumbered(&self, seq: LedgerSeq, previous: Hash32, close_time: u64) -> (RawLedger, Hash32) {
+    pub(super) fn renumbered(
+        &self,
+        seq: LedgerSeq,
+        previous: Hash32,
+        close_time: u64,
+    ) -> (RawLedger, Hash32) {
         let mut bytes = self.raw.xdr.to_vec();
         let header = self.entry + 32;
         put(&mut bytes, header + 4, &previous.0);

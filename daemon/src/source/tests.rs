@@ -204,7 +204,10 @@ async fn a_directory_of_another_network_is_refused() {
     ] {
         let error = collect(source.as_ref(), 2, 4).await.unwrap_err();
         assert_eq!(error.class(), crate::class::Class::Stop);
-        assert!(error.to_string().contains(PASSPHRASE) && error.to_string().contains("another one"), "{error}");
+        assert!(
+            error.to_string().contains(PASSPHRASE) && error.to_string().contains("another one"),
+            "{error}"
+        );
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{fs, time::Duration};
 
 use lake_core::LedgerSeq;
-use stellar_lake::lake::{Class, LakeError, LakeSettings, Lane, QueueSettings};
+use stellar_lake::class::Class;
+use stellar_lake::lake::{LakeError, LakeSettings, Lane, QueueSettings};
 
 use crate::support::{
     Reader, TRANSACTIONS_PER_LEDGER, batch, close, hash, network, open, open_with, range, runtime, write,
