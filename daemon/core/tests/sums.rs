@@ -23,6 +23,9 @@ use support::{shared, stamps, suite};
 /// Chain and ledger.
 type Key = (Option<String>, i64);
 
+/// Chain and transaction hash.
+type TransactionKey = (Option<String>, String);
+
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Sums {
     soroban_operations: i64,
@@ -87,7 +90,7 @@ fn compare(name: &str) {
     assert!(transactions > 40, "{transactions}");
 }
 
-fn expected(goldens: &Path) -> (BTreeMap<Key, Sums>, HashMap<(Option<String>, String), Picks>) {
+fn expected(goldens: &Path) -> (BTreeMap<Key, Sums>, HashMap<TransactionKey, Picks>) {
     let mut sums: BTreeMap<Key, Sums> = BTreeMap::new();
     let mut picks: HashMap<_, Picks> = HashMap::new();
     let chain = |row: &Value| row["_chain"].as_str().map(String::from);
