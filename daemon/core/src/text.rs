@@ -6,6 +6,7 @@ mod asset;
 mod cells;
 mod json;
 mod number;
+mod strkey;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ pub use asset::{AssetParts, contract_id, parse_asset, stellar_asset_contract};
 pub use cells::{AssetText, BalanceText, LossyText, Shows};
 pub use json::Json;
 pub use number::{Decimal7, IsoTime, Price7, PriceRatio, Stroops, i128_of};
+pub use strkey::Strkey;
 
 /// Bytes as lower-case hex.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +113,11 @@ pub fn muxed_of(address: &xdr::MuxedAccount) -> Option<&xdr::MuxedAccountMed2551
         xdr::MuxedAccount::Ed25519(_) => None,
         xdr::MuxedAccount::MuxedEd25519(muxed) => Some(muxed),
     }
+}
+
+/// `G...` of an account.
+pub fn strkey_of(account: &xdr::AccountId) -> Strkey {
+    Strkey::account(key_of(account))
 }
 
 /// SEP-51 JSON of an XDR value.

@@ -68,8 +68,8 @@ table! {
         source_asset_code: Option<LossyText>,
         /// Issuer of that asset, G...
         source_asset_issuer: Option<Account>,
-        /// Amount of a payment, offer, claimable balance or clawback, stroops; of a path payment what arrives, NULL where
-        /// that depends on exchanges that a failed transaction never made.
+        /// Amount of a payment, offer, claimable balance or clawback, stroops; of a path payment what arrives, NULL
+        /// where that depends on exchanges that a failed transaction never made.
         amount: Option<i64>,
         /// Amount that left the source of a path payment, stroops; NULL where a failed transaction never exchanged it.
         source_amount: Option<i64>,

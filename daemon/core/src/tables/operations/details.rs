@@ -11,6 +11,7 @@ use super::{Context, outcome, soroban};
 use crate::{
     text::{
         AssetParts, BalanceId, Base64, IsoTime, Json, Lossy, Price7, Stroops, account_of, muxed_of, pool_id,
+        strkey_of,
     },
     words,
 };
@@ -23,7 +24,7 @@ pub(super) fn write(j: &mut Json, cx: &Context<'_>) -> Result<Option<Range<usize
     j.open('{');
     let path = fields(j, cx)?;
     if let Some(sponsor) = outcome::sponsor(&cx.operation.body, cx.changes) {
-        j.key("sponsor").plain(sponsor);
+        j.key("sponsor").plain(strkey_of(sponsor));
     }
     j.close('}');
     Ok(path)
@@ -33,7 +34,7 @@ fn fields(j: &mut Json, cx: &Context<'_>) -> Result<Option<Range<usize>>, String
     match &cx.operation.body {
         Body::CreateAccount(op) => {
             address(j, "funder", &cx.source);
-            j.key("account").plain(&op.destination);
+            j.key("account").plain(strkey_of(&op.destination));
             amount(j, "starting_balance", op.starting_balance);
         }
         Body::Payment(op) => {
@@ -73,7 +74,7 @@ fn fields(j: &mut Json, cx: &Context<'_>) -> Result<Option<Range<usize>>, String
             j.key("balance_id").plain(BalanceId(&op.balance_id));
             address(j, "claimant", &cx.source);
         }
-        Body::BeginSponsoringFutureReserves(op) => j.key("sponsored_id").plain(&op.sponsored_id),
+        Body::BeginSponsoringFutureReserves(op) => j.key("sponsored_id").plain(strkey_of(&op.sponsored_id)),
         Body::EndSponsoringFutureReserves => {
             if let Some(sponsor) = begin_sponsor(cx) {
                 address(j, "begin_sponsor", &sponsor);
@@ -87,7 +88,7 @@ fn fields(j: &mut Json, cx: &Context<'_>) -> Result<Option<Range<usize>>, String
         }
         Body::ClawbackClaimableBalance(op) => j.key("balance_id").plain(BalanceId(&op.balance_id)),
         Body::SetTrustLineFlags(op) => {
-            j.key("trustor").plain(&op.trustor);
+            j.key("trustor").plain(strkey_of(&op.trustor));
             asset(j, "", (&op.asset).into());
             flags(j, "set", op.set_flags, &TRUST_LINE_FLAGS);
             flags(j, "clear", op.clear_flags, &TRUST_LINE_FLAGS);
@@ -111,7 +112,7 @@ const TRUST_LINE_FLAGS: [(u32, &str); 3] =
 
 /// The account of an address, and the address itself with its multiplexing id where it has one.
 fn address(j: &mut Json, name: &str, address: &xdr::MuxedAccount) {
-    j.key(name).plain(account_of(address));
+    j.key(name).plain(strkey_of(&account_of(address)));
     if let Some(muxed) = muxed_of(address) {
         j.key_with(name, "_muxed").plain(muxed);
         j.key_with(name, "_muxed_id").bare(muxed.id);
@@ -127,7 +128,7 @@ pub(super) fn asset(j: &mut Json, prefix: &str, asset: AssetParts<'_>) {
     j.key_with(prefix, "asset_type").plain(words::asset_type(asset.ty));
     if let Some((code, issuer)) = asset.credit {
         j.key_with(prefix, "asset_code").text(code);
-        j.key_with(prefix, "asset_issuer").plain(issuer);
+        j.key_with(prefix, "asset_issuer").plain(strkey_of(issuer));
     }
 }
 
@@ -196,7 +197,7 @@ fn offer(j: &mut Json, stroops: i64, at: &xdr::Price, buying: &xdr::Asset, selli
 
 fn set_options(j: &mut Json, op: &xdr::SetOptionsOp) {
     if let Some(account) = &op.inflation_dest {
-        j.key("inflation_dest").plain(account);
+        j.key("inflation_dest").plain(strkey_of(account));
     }
     flags(j, "set", op.set_flags.unwrap_or(0), &ACCOUNT_FLAGS);
     flags(j, "clear", op.clear_flags.unwrap_or(0), &ACCOUNT_FLAGS);
@@ -225,7 +226,7 @@ fn change_trust(j: &mut Json, cx: &Context<'_>, op: &xdr::ChangeTrustOp) -> Resu
     asset(j, "", line);
     match (super::pool_of(&op.line)?, line.issuer()) {
         (Some(pool), _) => j.key("liquidity_pool_id").plain(pool),
-        (None, Some(issuer)) => j.key("trustee").plain(issuer),
+        (None, Some(issuer)) => j.key("trustee").plain(strkey_of(issuer)),
         (None, None) => j.key("trustee").null(),
     }
     address(j, "trustor", &cx.source);
@@ -236,7 +237,7 @@ fn change_trust(j: &mut Json, cx: &Context<'_>, op: &xdr::ChangeTrustOp) -> Resu
 fn allow_trust(j: &mut Json, cx: &Context<'_>, op: &xdr::AllowTrustOp) {
     asset(j, "", AssetParts::of_code(&op.asset, &cx.source_account));
     address(j, "trustee", &cx.source);
-    j.key("trustor").plain(&op.trustor);
+    j.key("trustor").plain(strkey_of(&op.trustor));
     j.key("authorize").bare(op.authorize & 1 != 0);
     if op.authorize & 2 != 0 {
         j.key("authorize_to_maintain_liabilities").bare(true);
@@ -252,7 +253,7 @@ fn create_claimable_balance(j: &mut Json, op: &xdr::CreateClaimableBalanceOp) {
     j.key("claimants").array(op.claimants.iter(), |j, claimant| {
         let xdr::Claimant::ClaimantTypeV0(claimant) = claimant;
         j.object(|j| {
-            j.key("destination").plain(&claimant.destination);
+            j.key("destination").plain(strkey_of(&claimant.destination));
             j.key("predicate");
             predicate(j, &claimant.predicate);
         });
@@ -293,23 +294,23 @@ fn revoke_sponsorship(j: &mut Json, op: &xdr::RevokeSponsorshipOp) {
     let key = match op {
         xdr::RevokeSponsorshipOp::LedgerEntry(key) => key,
         xdr::RevokeSponsorshipOp::Signer(signer) => {
-            j.key("signer_account_id").plain(&signer.account_id);
+            j.key("signer_account_id").plain(strkey_of(&signer.account_id));
             j.key("signer_key").plain(&signer.signer_key);
             return;
         }
     };
     match key {
-        xdr::LedgerKey::Account(key) => j.key("account_id").plain(&key.account_id),
+        xdr::LedgerKey::Account(key) => j.key("account_id").plain(strkey_of(&key.account_id)),
         xdr::LedgerKey::ClaimableBalance(key) => {
             j.key("claimable_balance_id").plain(BalanceId(&key.balance_id));
         }
         xdr::LedgerKey::Data(key) => {
-            j.key("data_account_id").plain(&key.account_id);
+            j.key("data_account_id").plain(strkey_of(&key.account_id));
             j.key("data_name").text(Lossy(key.data_name.as_slice()));
         }
         xdr::LedgerKey::Offer(key) => j.key("offer_id").plain(key.offer_id),
         xdr::LedgerKey::Trustline(key) => {
-            j.key("trustline_account_id").plain(&key.account_id);
+            j.key("trustline_account_id").plain(strkey_of(&key.account_id));
             match &key.asset {
                 xdr::TrustLineAsset::PoolShare(pool) => {
                     j.key("trustline_liquidity_pool_id").plain(pool_id(pool));
