@@ -7,14 +7,15 @@
 //! - Binary: lower-case hexadecimal. NULL: JSON null.
 //! - Lists, structs and maps: JSON, also inside tables and CSV.
 
-use std::sync::Arc;
-
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, StructArray,
+    Array, BooleanArray, Decimal128Array, StructArray,
     cast::AsArray,
+    temporal_conversions::{
+        timestamp_ms_to_datetime, timestamp_ns_to_datetime, timestamp_s_to_datetime, timestamp_us_to_datetime,
+    },
     types::{
-        Float16Type, Float32Type, Float64Type, TimestampMicrosecondType, TimestampMillisecondType,
-        TimestampNanosecondType, TimestampSecondType,
+        Decimal128Type, Float16Type, Float32Type, Float64Type, TimestampMicrosecondType,
+        TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     },
 };
 use arrow_cast::display::{ArrayFormatter, DurationFormat, FormatOptions};
@@ -38,6 +39,10 @@ enum Kind<'a> {
     Float(ArrayFormatter<'a>, Vec<bool>),
     /// A JSON text.
     Text(ArrayFormatter<'a>),
+    /// Values, digits after the point.
+    Decimal(&'a Decimal128Array, usize),
+    /// Values, unit, and what stands behind: `Z` for times with a zone.
+    Instant(Vec<i64>, TimeUnit, &'static str),
     List(Vec<(usize, usize)>, Box<Cells<'a>>),
     Struct(Vec<(&'a str, Cells<'a>)>),
     Map(Vec<(usize, usize)>, Box<Cells<'a>>, Box<Cells<'a>>),
@@ -74,6 +79,11 @@ impl<'a> Cells<'a> {
                 }
             }
             Kind::Text(text) => write_quoted(&text.value(row).try_to_string()?, out),
+            Kind::Decimal(array, scale) => out.push_str(&decimal_text(array.value(row), *scale)),
+            Kind::Instant(values, unit, suffix) => {
+                let value = values.get(row).copied().unwrap_or_default();
+                write_quoted(&instant_text(value, *unit, suffix)?, out);
+            }
             Kind::List(ranges, items) => write_list(ranges, items, row, out)?,
             Kind::Struct(fields) => write_struct(fields, row, out)?,
             Kind::Map(ranges, keys, values) => write_map(ranges, keys, values, row, out)?,
@@ -92,6 +102,11 @@ impl<'a> Cells<'a> {
         }
         match &self.kind {
             Kind::Number(text) | Kind::Text(text) => text.value(row).write(out),
+            Kind::Instant(values, unit, suffix) => {
+                let value = values.get(row).copied().unwrap_or_default();
+                out.push_str(&instant_text(value, *unit, suffix)?);
+                Ok(())
+            }
             Kind::Float(text, _) => {
                 out.push_str(float_word(&text.value(row).try_to_string()?));
                 Ok(())
@@ -99,33 +114,55 @@ impl<'a> Cells<'a> {
             Kind::Dictionary(keys, values) => {
                 keys.get(row).map_or(Ok(()), |key| values.write_text(*key, out))
             }
-            Kind::Null | Kind::Bool(_) | Kind::List(..) | Kind::Struct(_) | Kind::Map(..) => {
-                self.write_json(row, out)
-            }
+            Kind::Null
+            | Kind::Bool(_)
+            | Kind::Decimal(..)
+            | Kind::List(..)
+            | Kind::Struct(_)
+            | Kind::Map(..) => self.write_json(row, out),
         }
     }
 }
 
-/// Brings times with a zone to UTC with an offset that needs no table of zones. DuckDB's values are instants
-/// already; only the name of the zone goes.
-pub(crate) fn in_utc(array: &ArrayRef) -> ArrayRef {
-    let DataType::Timestamp(unit, Some(zone)) = array.data_type() else { return array.clone() };
-    if zone.as_ref() == "+00:00" {
-        return array.clone();
+/// Values of a column of timestamps, with their unit.
+fn instants(array: &dyn Array) -> Option<(Vec<i64>, TimeUnit)> {
+    if let Some(array) = array.as_primitive_opt::<TimestampMicrosecondType>() {
+        return Some((array.values().to_vec(), TimeUnit::Microsecond));
     }
-    match unit {
-        TimeUnit::Second => {
-            Arc::new(array.as_primitive::<TimestampSecondType>().clone().with_timezone("+00:00"))
-        }
-        TimeUnit::Millisecond => {
-            Arc::new(array.as_primitive::<TimestampMillisecondType>().clone().with_timezone("+00:00"))
-        }
-        TimeUnit::Microsecond => {
-            Arc::new(array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("+00:00"))
-        }
-        TimeUnit::Nanosecond => {
-            Arc::new(array.as_primitive::<TimestampNanosecondType>().clone().with_timezone("+00:00"))
-        }
+    if let Some(array) = array.as_primitive_opt::<TimestampMillisecondType>() {
+        return Some((array.values().to_vec(), TimeUnit::Millisecond));
+    }
+    if let Some(array) = array.as_primitive_opt::<TimestampSecondType>() {
+        return Some((array.values().to_vec(), TimeUnit::Second));
+    }
+    let array = array.as_primitive_opt::<TimestampNanosecondType>()?;
+    Some((array.values().to_vec(), TimeUnit::Nanosecond))
+}
+
+/// A time as ISO 8601. DuckDB's infinities are the ends of its range.
+fn instant_text(value: i64, unit: TimeUnit, suffix: &str) -> Result<String, ArrowError> {
+    if value == i64::MAX || value == -i64::MAX {
+        return Ok(if value > 0 { "infinity" } else { "-infinity" }.to_owned());
+    }
+    let time = match unit {
+        TimeUnit::Second => timestamp_s_to_datetime(value),
+        TimeUnit::Millisecond => timestamp_ms_to_datetime(value),
+        TimeUnit::Microsecond => timestamp_us_to_datetime(value),
+        TimeUnit::Nanosecond => timestamp_ns_to_datetime(value),
+    };
+    let time = time.ok_or_else(|| ArrowError::CastError(format!("the time {value} is out of range")))?;
+    // The debug form of this type is ISO 8601 with a T.
+    Ok(format!("{time:?}{suffix}"))
+}
+
+/// A decimal with all its digits. DuckDB sends HUGEINT as a decimal of 38 digits although it may have 39, which
+/// Arrow's own formatting would cut.
+fn decimal_text(value: i128, scale: usize) -> String {
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = scale + 1);
+    let sign = if value < 0 { "-" } else { "" };
+    match digits.split_at_checked(digits.len() - scale) {
+        Some((whole, part)) if !part.is_empty() => format!("{sign}{whole}.{part}"),
+        Some(_) | None => format!("{sign}{digits}"),
     }
 }
 
@@ -137,6 +174,16 @@ fn kind(array: &dyn Array) -> Result<Kind<'_>, ArrowError> {
     }
     if let Some(array) = array.as_boolean_opt() {
         return Ok(Kind::Bool(array));
+    }
+    if let (Some(array), DataType::Decimal128(_, scale)) =
+        (array.as_primitive_opt::<Decimal128Type>(), data_type)
+        && let Ok(scale) = usize::try_from(*scale)
+    {
+        return Ok(Kind::Decimal(array, scale));
+    }
+    if let Some((values, unit)) = instants(array) {
+        let zoned = matches!(data_type, DataType::Timestamp(_, Some(_)));
+        return Ok(Kind::Instant(values, unit, if zoned { "Z" } else { "" }));
     }
     if data_type.is_integer() || data_type.is_decimal() {
         return Ok(Kind::Number(text()?));

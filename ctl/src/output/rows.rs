@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::{
     Out,
-    cells::{Cells, in_utc, write_quoted},
+    cells::{Cells, write_quoted},
 };
 use crate::{
     args::Format,
@@ -53,8 +53,8 @@ impl Rows {
 
     /// Writes the rows of a batch.
     pub(crate) fn batch(&mut self, batch: &RecordBatch, out: &mut Out) -> Result<(), Failure> {
-        let columns: Vec<_> = batch.columns().iter().map(in_utc).collect();
-        let cells: Result<Vec<_>, _> = columns.iter().map(|column| Cells::new(column.as_ref())).collect();
+        let cells: Result<Vec<_>, _> =
+            batch.columns().iter().map(|column| Cells::new(column.as_ref())).collect();
         let cells = cells.map_err(unprintable)?;
         let mut text = String::new();
         for row in 0..batch.num_rows() {
