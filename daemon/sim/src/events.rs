@@ -1,7 +1,5 @@
 //! Events in the unified form of CAP-67: what classic operations and fees say in the words of asset contracts.
 
-use std::collections::HashMap;
-
 use lake_core::Hash32;
 use stellar_strkey::ed25519;
 use stellar_xdr::{
@@ -10,7 +8,7 @@ use stellar_xdr::{
     ScBytes, ScMap, ScMapEntry, ScString, ScVal, TransactionEvent, TransactionEventStage,
 };
 
-use crate::{encode, entries};
+use crate::{encode, entries, hasher::Map};
 
 /// An event of the contract `id`.
 pub(crate) fn contract_event(id: &ContractId, topics: Vec<ScVal>, data: ScVal) -> ContractEvent {
@@ -26,13 +24,13 @@ pub(crate) fn contract_event(id: &ContractId, topics: Vec<ScVal>, data: ScVal) -
 #[derive(Clone, Debug)]
 pub(crate) struct AssetContracts {
     network_id: [u8; 32],
-    known: HashMap<Asset, (ContractId, ScVal)>,
+    known: Map<Asset, (ContractId, ScVal)>,
 }
 
 impl AssetContracts {
     /// The asset contracts of the network with this id.
     pub(crate) fn new(network_id: [u8; 32]) -> Self {
-        Self { network_id, known: HashMap::new() }
+        Self { network_id, known: Map::default() }
     }
 
     /// The id of the asset's contract and its name as the last topic of its events.
