@@ -95,7 +95,7 @@ impl Work {
         // Two images of an account with one or two signers; four for a fee bump.
         let pair = 520;
         let bumped = if built.bump.is_some() { 2 * pair } else { pair };
-        let operations = built.tx.operations.len() * 1000;
+        let operations = built.tx.operations.len().saturating_sub(1) * 800;
         Self {
             built,
             fee_changes: Seq::with_room(pair),
@@ -363,7 +363,7 @@ pub(crate) fn tell(network: &SimNetwork, ledger: &ClosedLedger) -> LedgerTruth {
         totals.diagnostic_events += u64::from(one.soroban.diagnostics.len());
         totals.fee_charged += one.fee_charged();
         transactions.push(truth::transaction(&one.built, one.successful, one.fee_charged()));
-        operations.extend(truth::operations(&one.built, one.successful, &one.applied));
+        operations.extend(truth::operations(&one.built, one.successful, &one.applied, &network.assets));
     }
     LedgerTruth {
         seq: LedgerSeq::new(header.ledger_seq),
