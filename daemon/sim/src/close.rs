@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use lake_core::{Hash32, LedgerSeq};
 use stellar_xdr::{
     AccountId, Hash, InnerTransactionResult, InnerTransactionResultExt, InnerTransactionResultPair,
-    InnerTransactionResultResult, OperationResult, TransactionEventStage, TransactionResult,
+    InnerTransactionResultResult, LedgerHeader, OperationResult, TransactionEventStage, TransactionResult,
     TransactionResultExt, TransactionResultPair, TransactionResultResult,
 };
 
@@ -37,8 +37,17 @@ struct Work {
     post: Seq,
 }
 
-/// Closes a ledger with these transactions: its XDR and the truth about it.
-pub(crate) fn close(network: &mut SimNetwork, plans: Vec<Plan>) -> (Vec<u8>, LedgerTruth) {
+/// A closed ledger of which only the XDR is made so far.
+#[derive(Debug)]
+pub(crate) struct ClosedLedger {
+    /// XDR of the `LedgerCloseMeta`.
+    pub(crate) xdr: Vec<u8>,
+    work: Vec<Work>,
+    closed: Closed,
+}
+
+/// Closes a ledger with these transactions.
+pub(crate) fn close(network: &mut SimNetwork, plans: Vec<Plan>) -> ClosedLedger {
     let seq = network.header.ledger_seq + 1;
     network.state.begin_ledger(seq);
     let mut work = prepare(network, plans);
@@ -61,7 +70,8 @@ pub(crate) fn close(network: &mut SimNetwork, plans: Vec<Plan>) -> (Vec<u8>, Led
     for one in soroban {
         refund(network, one);
     }
-    assemble(network, &work)
+    let (xdr, closed) = assemble(network, &mut work);
+    ClosedLedger { xdr, work, closed }
 }
 
 /// Builds the transactions, in apply order.
@@ -82,11 +92,15 @@ fn prepare(network: &SimNetwork, plans: Vec<Plan>) -> Vec<Work> {
 
 impl Work {
     fn new(built: Built) -> Self {
+        // Two images of an account with one or two signers; four for a fee bump.
+        let pair = 520;
+        let bumped = if built.bump.is_some() { 2 * pair } else { pair };
+        let operations = built.tx.operations.len().saturating_sub(1) * 800;
         Self {
             built,
-            fee_changes: Seq::default(),
-            before: Seq::default(),
-            operations: Seq::default(),
+            fee_changes: Seq::with_room(pair),
+            before: Seq::with_room(bumped),
+            operations: Seq::with_room(operations),
             results: Vec::new(),
             applied: Vec::new(),
             successful: false,
@@ -134,8 +148,10 @@ fn run(network: &mut SimNetwork, one: &mut Work) {
         one.soroban.non_refundable = fees::non_refundable(&data.resources);
     }
     one.successful = true;
+    let (mut events, mut changes) = (Seq::with_room(600), Seq::with_room(1200));
     for operation in one.built.tx.operations.iter() {
-        let mut events = Seq::default();
+        events.clear();
+        changes.clear();
         let id_pool_before = network.header.id_pool;
         let mut cx = Cx {
             state: &mut network.state,
@@ -149,7 +165,6 @@ fn run(network: &mut SimNetwork, one: &mut Work) {
             soroban: &mut one.soroban,
         };
         let (result, ok) = apply::apply(&mut cx, operation);
-        let mut changes = Seq::default();
         if ok {
             network.state.seal(&mut changes, true);
         } else {
@@ -192,8 +207,8 @@ fn refund(network: &mut SimNetwork, one: &mut Work) {
     one.events.push(&event);
 }
 
-fn result_pair(one: &Work) -> TransactionResultPair {
-    let results = encode::vecm(one.results.clone());
+fn result_pair(one: &mut Work) -> TransactionResultPair {
+    let results = encode::vecm(std::mem::take(&mut one.results));
     let result = match one.built.inner_hash {
         None if one.successful => TransactionResultResult::TxSuccess(results),
         None => TransactionResultResult::TxFailed(results),
@@ -221,31 +236,29 @@ fn result_pair(one: &Work) -> TransactionResultPair {
 }
 
 /// `GeneralizedTransactionSet`: a classic phase with at most one component, a parallel Soroban phase with one stage.
-fn tx_set(network: &SimNetwork, work: &[Work]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1 << 18);
-    encode::put_u32(&mut out, 1);
+fn put_tx_set(out: &mut Vec<u8>, network: &SimNetwork, work: &[Work]) {
+    encode::put_u32(out, 1);
     out.extend_from_slice(&network.hash.0);
-    encode::put_u32(&mut out, 2);
+    encode::put_u32(out, 2);
     let (soroban, classic): (Vec<&Built>, Vec<&Built>) =
         work.iter().map(|one| &one.built).partition(|built| built.soroban().is_some());
-    encode::put_u32(&mut out, 0);
-    encode::put_len(&mut out, usize::from(!classic.is_empty()));
+    encode::put_u32(out, 0);
+    encode::put_len(out, usize::from(!classic.is_empty()));
     if !classic.is_empty() {
-        encode::put_u32(&mut out, 0);
-        put_base_fee(&mut out, false);
-        put_envelopes(&mut out, classic);
+        encode::put_u32(out, 0);
+        put_base_fee(out, false);
+        put_envelopes(out, classic);
     }
-    encode::put_u32(&mut out, 1);
-    put_base_fee(&mut out, soroban.is_empty());
-    encode::put_len(&mut out, usize::from(!soroban.is_empty()));
+    encode::put_u32(out, 1);
+    put_base_fee(out, soroban.is_empty());
+    encode::put_len(out, usize::from(!soroban.is_empty()));
     if !soroban.is_empty() {
         let clusters: Vec<&[&Built]> = soroban.chunk_by(|a, b| a.cluster == b.cluster).collect();
-        encode::put_len(&mut out, clusters.len());
+        encode::put_len(out, clusters.len());
         for cluster in clusters {
-            put_envelopes(&mut out, cluster.to_vec());
+            put_envelopes(out, cluster.to_vec());
         }
     }
-    out
 }
 
 fn put_base_fee(out: &mut Vec<u8>, none: bool) {
@@ -261,45 +274,50 @@ fn put_envelopes(out: &mut Vec<u8>, mut built: Vec<&Built>) {
     }
 }
 
-fn assemble(network: &mut SimNetwork, work: &[Work]) -> (Vec<u8>, LedgerTruth) {
-    let set = tx_set(network, work);
-    let mut results = Seq::default();
-    let mut processing = Vec::with_capacity(1 << 20);
-    encode::put_len(&mut processing, work.len());
+fn assemble(network: &mut SimNetwork, work: &mut [Work]) -> (Vec<u8>, Closed) {
+    let mut out = Vec::with_capacity(network.usual_bytes);
+    // The header comes first and is known last: its place is kept by one of the same length.
+    let mut closed = Closed { previous: network.hash, ..Closed::default() };
+    let mut header = network.header.clone();
+    header::advance(&mut header, &closed);
+    put_front(&mut out, &network.hash, &header);
+    let set_from = out.len();
+    put_tx_set(&mut out, network, work);
+    let set_to = out.len();
+    closed.tx_set = Hash32::sha256(&[out.get(set_from..set_to).unwrap_or_default()]);
+    let mut results = Vec::with_capacity(work.len() * 300 + 4);
+    encode::put_len(&mut results, work.len());
+    encode::put_len(&mut out, work.len());
     for one in work {
-        let pair = encode::xdr(&result_pair(one));
-        results.push_raw(&[&pair]);
-        put_processing(&mut processing, one, &pair);
+        let from = results.len();
+        encode::put(&mut results, &result_pair(one));
+        put_processing(&mut out, one, results.get(from..).unwrap_or_default());
     }
-    let mut result_set = Vec::new();
-    results.write(&mut result_set);
-    let previous = network.hash;
-    let mut closed = Closed {
-        previous,
-        tx_set: Hash32::sha256(&[&set]),
-        results: Hash32::sha256(&[&result_set]),
-        state: Hash32([0; 32]),
-    };
+    closed.results = Hash32::sha256(&[&results]);
     closed.state = Hash32::sha256(&[&network.header.bucket_list_hash.0, &closed.tx_set.0, &closed.results.0]);
-    header::advance(&mut network.header, &closed);
-    network.hash = header::hash(&network.header);
-
-    let mut out = Vec::with_capacity(set.len() + processing.len() + 1024);
-    encode::put_u32(&mut out, 2);
-    encode::put_u32(&mut out, 1);
-    encode::put_u32(&mut out, 0);
-    out.extend_from_slice(&fees::WRITE_1KB.to_be_bytes());
-    out.extend_from_slice(&network.hash.0);
-    encode::put(&mut out, &network.header);
-    encode::put_u32(&mut out, 0);
-    out.extend_from_slice(&set);
-    out.extend_from_slice(&processing);
     encode::put_u32(&mut out, 0);
     encode::put_u32(&mut out, 0);
     out.extend_from_slice(&network.state.soroban_bytes().to_be_bytes());
     encode::put_u32(&mut out, 0);
-    let truth = tell(network, work, &closed, out.len());
-    (out, truth)
+
+    header::advance(&mut network.header, &closed);
+    network.hash = header::hash(&network.header);
+    let mut front = Vec::with_capacity(set_from);
+    put_front(&mut front, &network.hash, &network.header);
+    out.get_mut(..set_from).expect("the set comes after the front").copy_from_slice(&front);
+    network.usual_bytes = out.len() + out.len() / 4;
+    (out, closed)
+}
+
+/// All that comes before the transaction set: versions, extension and header.
+fn put_front(out: &mut Vec<u8>, hash: &Hash32, header: &LedgerHeader) {
+    encode::put_u32(out, 2);
+    encode::put_u32(out, 1);
+    encode::put_u32(out, 0);
+    out.extend_from_slice(&fees::WRITE_1KB.to_be_bytes());
+    out.extend_from_slice(&hash.0);
+    encode::put(out, header);
+    encode::put_u32(out, 0);
 }
 
 /// One `TransactionResultMetaV1`.
@@ -318,12 +336,14 @@ fn put_processing(out: &mut Vec<u8>, one: &Work, pair: &[u8]) {
     one.post.write(out);
 }
 
-fn tell(network: &SimNetwork, work: &[Work], closed: &Closed, bytes: usize) -> LedgerTruth {
+/// The truth about the ledger that `network` has just closed.
+pub(crate) fn tell(network: &SimNetwork, ledger: &ClosedLedger) -> LedgerTruth {
+    let ClosedLedger { xdr, work, closed } = ledger;
     let header = &network.header;
     let mut totals = Totals {
         fee_pool: header.fee_pool,
         total_coins: header.total_coins,
-        xdr_bytes: u64::from(encode::count(bytes)),
+        xdr_bytes: u64::from(encode::count(xdr.len())),
         ..Totals::default()
     };
     let (mut transactions, mut operations) = (Vec::with_capacity(work.len()), Vec::new());
@@ -343,7 +363,7 @@ fn tell(network: &SimNetwork, work: &[Work], closed: &Closed, bytes: usize) -> L
         totals.diagnostic_events += u64::from(one.soroban.diagnostics.len());
         totals.fee_charged += one.fee_charged();
         transactions.push(truth::transaction(&one.built, one.successful, one.fee_charged()));
-        operations.extend(truth::operations(&one.built, one.successful, &one.applied));
+        operations.extend(truth::operations(&one.built, one.successful, &one.applied, &network.assets));
     }
     LedgerTruth {
         seq: LedgerSeq::new(header.ledger_seq),

@@ -2,6 +2,9 @@
 
 use stellar_xdr::{Limited, Limits, VecM, WriteXdr};
 
+/// Room for most values, so that writing one rarely has to move it.
+const USUAL: usize = 288;
+
 /// Appends the XDR of `value`.
 pub(crate) fn put<T: WriteXdr>(out: &mut Vec<u8>, value: &T) {
     let mut limited = Limited::new(out, Limits::none());
@@ -10,7 +13,7 @@ pub(crate) fn put<T: WriteXdr>(out: &mut Vec<u8>, value: &T) {
 
 /// The XDR of `value`.
 pub(crate) fn xdr<T: WriteXdr>(value: &T) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
+    let mut out = Vec::with_capacity(USUAL);
     put(&mut out, value);
     out
 }
@@ -43,14 +46,27 @@ pub(crate) struct Seq {
 }
 
 impl Seq {
+    /// An empty sequence with room for so many bytes.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self { count: 0, bytes: Vec::with_capacity(bytes) }
+    }
+
+    /// Forgets the values and keeps the room.
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
+        self.bytes.clear();
+    }
+
     /// Adds one value.
     pub(crate) fn push<T: WriteXdr>(&mut self, value: &T) {
+        self.bytes.reserve(USUAL);
         put(&mut self.bytes, value);
         self.count += 1;
     }
 
     /// Adds one value made of a discriminant and encoded bytes.
     pub(crate) fn push_arm(&mut self, discriminant: u32, bytes: &[u8]) {
+        self.bytes.reserve(bytes.len() + 4);
         put_u32(&mut self.bytes, discriminant);
         self.bytes.extend_from_slice(bytes);
         self.count += 1;
@@ -58,6 +74,7 @@ impl Seq {
 
     /// Adds an `OperationMetaV2` with these changes and events.
     pub(crate) fn push_operation(&mut self, changes: &Self, events: &Self) {
+        self.bytes.reserve(changes.bytes.len() + events.bytes.len() + 12);
         put_u32(&mut self.bytes, 0);
         changes.write(&mut self.bytes);
         events.write(&mut self.bytes);

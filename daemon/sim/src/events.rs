@@ -1,7 +1,5 @@
 //! Events in the unified form of CAP-67: what classic operations and fees say in the words of asset contracts.
 
-use std::collections::HashMap;
-
 use lake_core::Hash32;
 use stellar_strkey::ed25519;
 use stellar_xdr::{
@@ -10,7 +8,7 @@ use stellar_xdr::{
     ScBytes, ScMap, ScMapEntry, ScString, ScVal, TransactionEvent, TransactionEventStage,
 };
 
-use crate::{encode, entries};
+use crate::{encode, entries, hasher::Map};
 
 /// An event of the contract `id`.
 pub(crate) fn contract_event(id: &ContractId, topics: Vec<ScVal>, data: ScVal) -> ContractEvent {
@@ -26,13 +24,13 @@ pub(crate) fn contract_event(id: &ContractId, topics: Vec<ScVal>, data: ScVal) -
 #[derive(Clone, Debug)]
 pub(crate) struct AssetContracts {
     network_id: [u8; 32],
-    known: HashMap<Asset, (ContractId, ScVal)>,
+    known: Map<Asset, (ContractId, ScVal)>,
 }
 
 impl AssetContracts {
     /// The asset contracts of the network with this id.
     pub(crate) fn new(network_id: [u8; 32]) -> Self {
-        Self { network_id, known: HashMap::new() }
+        Self { network_id, known: Map::default() }
     }
 
     /// The id of the asset's contract and its name as the last topic of its events.
@@ -41,20 +39,19 @@ impl AssetContracts {
             return found.clone();
         }
         let id = contract_id(self.network_id, ContractIdPreimage::Asset(asset.clone()));
-        let name = match entries::code_and_issuer(asset) {
-            None => b"native".to_vec(),
-            Some((code, issuer)) => {
-                let mut name = code.to_vec();
-                name.push(b':');
-                let strkey: String =
-                    ed25519::PublicKey(entries::key_bytes(issuer)).to_string().as_str().into();
-                name.extend_from_slice(strkey.as_bytes());
-                name
-            }
-        };
+        let name = name(asset).into_bytes();
         let found = (id, ScVal::String(ScString(name.try_into().expect("an asset's name is short"))));
         self.known.insert(asset.clone(), found.clone());
         found
+    }
+
+    /// The asset's name, from what is known already where it is.
+    pub(crate) fn name(&self, asset: &Asset) -> String {
+        let known = self.known.get(asset).and_then(|(_, name)| {
+            let ScVal::String(name) = name else { return None };
+            String::from_utf8(name.0.to_vec()).ok()
+        });
+        known.unwrap_or_else(|| name(asset))
     }
 
     /// Money that moved: `transfer`, or `mint` and `burn` when one side is the issuer.
@@ -89,6 +86,13 @@ impl AssetContracts {
         let topics = vec![entries::symbol("fee"), entries::address(payer)];
         TransactionEvent { stage, event: contract_event(&id, topics, entries::i128_val(amount)) }
     }
+}
+
+/// `native` or `CODE:ISSUER`.
+fn name(asset: &Asset) -> String {
+    let Some((code, issuer)) = entries::code_and_issuer(asset) else { return "native".to_owned() };
+    let issuer = ed25519::PublicKey(entries::key_bytes(issuer)).to_string();
+    format!("{}:{}", String::from_utf8_lossy(code), issuer.as_str())
 }
 
 /// The id of a contract made from `preimage`.

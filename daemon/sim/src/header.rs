@@ -63,6 +63,13 @@ pub(crate) struct Closed {
     pub(crate) state: Hash32,
 }
 
+impl Default for Closed {
+    fn default() -> Self {
+        let none = Hash32([0; 32]);
+        Self { previous: none, tx_set: none, results: none, state: none }
+    }
+}
+
 /// Turns the header of one ledger into that of the next; fee pool and id pool are kept by the caller.
 pub(crate) fn advance(header: &mut LedgerHeader, closed: &Closed) {
     let node = tx::keyed(&[b"validator"]);

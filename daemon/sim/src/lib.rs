@@ -20,6 +20,7 @@ mod config;
 mod encode;
 mod entries;
 mod events;
+mod hasher;
 mod header;
 mod model;
 mod network;

@@ -7,7 +7,7 @@ use lake_core::{Hash32, LedgerSeq, Network, RawLedger};
 use stellar_xdr::{LedgerEntryData, LedgerHeader};
 
 use crate::{
-    close,
+    close::{self, ClosedLedger},
     config::SimConfig,
     entries,
     events::AssetContracts,
@@ -37,6 +37,8 @@ pub struct SimNetwork {
     pub(crate) hash: Hash32,
     pub(crate) state: State,
     pub(crate) assets: AssetContracts,
+    /// Room for a ledger, going by the last one.
+    pub(crate) usual_bytes: usize,
     workload: Workload,
 }
 
@@ -60,6 +62,7 @@ impl SimNetwork {
             header,
             state,
             assets: AssetContracts::new(network_id),
+            usual_bytes: 0,
             workload,
         }
     }
@@ -71,12 +74,15 @@ impl SimNetwork {
 
     /// Closes the next ledger.
     pub fn close_ledger(&mut self) -> SimLedger {
+        let ledger = self.close();
+        let truth = close::tell(self, &ledger);
+        let xdr = Bytes::from(ledger.xdr);
+        SimLedger { raw: RawLedger { seq: truth.seq, xdr, origin: self.origin.clone() }, truth }
+    }
+
+    fn close(&mut self) -> ClosedLedger {
         let plans = self.workload.plan(&self.state, self.header.ledger_seq + 1);
-        let (xdr, truth) = close::close(self, plans);
-        SimLedger {
-            raw: RawLedger { seq: truth.seq, xdr: Bytes::from(xdr), origin: self.origin.clone() },
-            truth,
-        }
+        close::close(self, plans)
     }
 
     /// Goes on until `seq` is next. Ledgers in between are made and dropped: hashes depend on all of them.
@@ -84,7 +90,7 @@ impl SimNetwork {
     /// A `seq` in the past changes nothing: start from a new network or from an older clone.
     pub fn skip_to(&mut self, seq: LedgerSeq) {
         while self.next_seq() < seq {
-            self.close_ledger();
+            self.close();
         }
     }
 }

@@ -1,16 +1,16 @@
 //! The ledger's entries, with an undo log for failed operations and a recorder of the changes that metadata shows.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use stellar_xdr::{
     AccountEntry, AccountId, Asset, LedgerEntry, LedgerEntryData, LedgerEntryExt, LedgerKey,
     LedgerKeyAccount, LedgerKeyOffer, LedgerKeyTrustLine, OfferEntry, Price, TrustLineAsset, TrustLineEntry,
 };
 
-use crate::encode::{self, Seq};
+use crate::{
+    encode::{self, Seq},
+    hasher::Map,
+};
 
 const CREATED: u32 = 0;
 const UPDATED: u32 = 1;
@@ -18,11 +18,20 @@ const REMOVED: u32 = 2;
 const STATE: u32 = 3;
 
 /// An entry and its XDR. The XDR is right whenever no scope is open on the entry.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    /// The entry itself.
-    pub(crate) value: LedgerEntry,
+#[derive(Debug)]
+struct Entry {
+    value: LedgerEntry,
     image: Vec<u8>,
+    /// The scope that changed it last.
+    scope: u64,
+}
+
+impl Clone for Entry {
+    /// A copy is made in order to be changed: sealing writes its XDR anew, so only room for it is kept.
+    fn clone(&self) -> Self {
+        let image = Vec::with_capacity(self.image.len() + 64);
+        Self { value: self.value.clone(), image, scope: self.scope }
+    }
 }
 
 /// Price in the order of the book: cheapest first.
@@ -62,10 +71,11 @@ type Log = Vec<(LedgerKey, Option<Arc<Entry>>)>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     ledger: u32,
-    entries: HashMap<LedgerKey, Arc<Entry>>,
-    book: HashMap<(Asset, Asset), Side>,
-    offers: HashMap<AccountId, BTreeSet<i64>>,
+    entries: Map<LedgerKey, Arc<Entry>>,
+    book: Map<(Asset, Asset), Side>,
+    offers: Map<AccountId, BTreeSet<i64>>,
     scope: Log,
+    scope_number: u64,
     transaction: Log,
     soroban_bytes: u64,
     committed_soroban_bytes: u64,
@@ -100,16 +110,19 @@ impl State {
     /// Changes the entry under `key` in place; `None` where there is none.
     pub(crate) fn get_mut(&mut self, key: &LedgerKey) -> Option<&mut LedgerEntryData> {
         let entry = self.entries.get_mut(key)?;
-        if !self.scope.iter().any(|(touched, _)| touched == key) {
+        if entry.scope != self.scope_number {
             self.scope.push((key.clone(), Some(entry.clone())));
         }
-        Some(&mut Arc::make_mut(entry).value.data)
+        let entry = Arc::make_mut(entry);
+        entry.scope = self.scope_number;
+        Some(&mut entry.value.data)
     }
 
     /// Creates or replaces the entry under `key`.
     pub(crate) fn put(&mut self, key: LedgerKey, data: LedgerEntryData) {
         let value = LedgerEntry { last_modified_ledger_seq: self.ledger, data, ext: LedgerEntryExt::V0 };
-        let old = self.set(&key, Some(Arc::new(Entry { value, image: Vec::new() })));
+        let old =
+            self.set(&key, Some(Arc::new(Entry { value, image: Vec::new(), scope: self.scope_number })));
         self.log(key, old);
     }
 
@@ -172,7 +185,8 @@ impl State {
 
     /// Ends the scope: its changes go to `out`. With `undoable` a later [`State::rollback_transaction`] takes them back.
     pub(crate) fn seal(&mut self, out: &mut Seq, undoable: bool) {
-        let scope = std::mem::take(&mut self.scope);
+        let mut scope = std::mem::take(&mut self.scope);
+        self.scope_number += 1;
         for (key, before) in &scope {
             let after = self.entries.get_mut(key);
             if let Some(before) = before {
@@ -200,12 +214,15 @@ impl State {
             }
         }
         if undoable {
-            self.transaction.extend(scope);
+            self.transaction.append(&mut scope);
         }
+        scope.clear();
+        self.scope = scope;
     }
 
     /// Ends the scope as if nothing had happened in it.
     pub(crate) fn rollback_op(&mut self) {
+        self.scope_number += 1;
         for (key, old) in std::mem::take(&mut self.scope).into_iter().rev() {
             self.set(&key, old);
         }

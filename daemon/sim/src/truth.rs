@@ -3,7 +3,7 @@
 use lake_core::{Hash32, LedgerSeq};
 use stellar_xdr::{AccountId, Asset, MuxedAccount, OperationBody};
 
-use crate::{entries, tx::Built};
+use crate::{entries, events::AssetContracts, tx::Built};
 
 /// One ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,13 +127,6 @@ fn muxed_strkey(account: &MuxedAccount) -> Option<String> {
     Some(key.to_string().as_str().to_owned())
 }
 
-fn asset_name(asset: &Asset) -> String {
-    entries::code_and_issuer(asset).map_or_else(
-        || "native".to_owned(),
-        |(code, issuer)| format!("{}:{}", String::from_utf8_lossy(code), strkey(issuer)),
-    )
-}
-
 /// What can be said of a transaction once it is applied.
 pub(crate) fn transaction(built: &Built, successful: bool, fee_charged: i64) -> TxTruth {
     let bump = built.bump.is_some();
@@ -159,20 +152,26 @@ pub(crate) fn transaction(built: &Built, successful: bool, fee_charged: i64) -> 
 }
 
 /// What can be said of the operations of a transaction; `applied` tells which succeeded by themselves.
-pub(crate) fn operations(built: &Built, successful: bool, applied: &[bool]) -> Vec<OpTruth> {
+pub(crate) fn operations(
+    built: &Built,
+    successful: bool,
+    applied: &[bool],
+    assets: &AssetContracts,
+) -> Vec<OpTruth> {
+    let own_source = strkey(&built.source);
     let each = built.tx.operations.iter().zip(applied).zip(0..);
     each.map(|((operation, applied), index)| {
-        let source = operation.source_account.as_ref().map_or_else(|| built.source.clone(), entries::unmuxed);
+        let source = operation.source_account.as_ref();
         let (amount, asset, destination) = named(&operation.body);
         OpTruth {
             transaction: built.hash,
             index,
             kind: i32::from(operation.body.discriminant()),
-            source: strkey(&source),
+            source: source.map_or_else(|| own_source.clone(), |source| strkey(&entries::unmuxed(source))),
             successful,
             applied: *applied,
             amount,
-            asset: asset.map(asset_name),
+            asset: asset.map(|asset| assets.name(asset)),
             destination: destination.map(|id| strkey(&id)),
         }
     })

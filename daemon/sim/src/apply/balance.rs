@@ -58,21 +58,44 @@ pub(crate) fn may_hold(state: &State, id: &AccountId, asset: &Asset) -> Result<(
 
 /// Takes `amount` from `id`.
 pub(crate) fn take(state: &mut State, id: &AccountId, asset: &Asset, amount: i64) -> Result<(), Refusal> {
-    may_hold(state, id, asset)?;
-    if spendable(state, id, asset).ok_or(Refusal::NoLine)? < amount {
-        return Err(Refusal::Short);
+    if *asset == Asset::Native {
+        let account = state.account_mut(id).ok_or(Refusal::NoLine)?;
+        let kept = entries::minimum_balance(account, 0) + entries::account_liabilities(account).selling;
+        if account.balance - kept < amount {
+            return Err(Refusal::Short);
+        }
+        account.balance -= amount;
+    } else if !entries::issues(id, asset) {
+        let line = state.trustline_mut(id, &entries::line_of(asset)).ok_or(Refusal::NoLine)?;
+        if line.flags & 1 == 0 {
+            return Err(Refusal::NotAuthorized);
+        }
+        if line.balance - entries::line_liabilities(line).selling < amount {
+            return Err(Refusal::Short);
+        }
+        line.balance -= amount;
     }
-    add(state, id, asset, -amount);
     Ok(())
 }
 
 /// Gives `amount` to `id`.
 pub(crate) fn give(state: &mut State, id: &AccountId, asset: &Asset, amount: i64) -> Result<(), Refusal> {
-    may_hold(state, id, asset)?;
-    if room(state, id, asset).ok_or(Refusal::NoLine)? < amount {
-        return Err(Refusal::Full);
+    if *asset == Asset::Native {
+        let account = state.account_mut(id).ok_or(Refusal::NoLine)?;
+        if i64::MAX - account.balance - entries::account_liabilities(account).buying < amount {
+            return Err(Refusal::Full);
+        }
+        account.balance += amount;
+    } else if !entries::issues(id, asset) {
+        let line = state.trustline_mut(id, &entries::line_of(asset)).ok_or(Refusal::NoLine)?;
+        if line.flags & 1 == 0 {
+            return Err(Refusal::NotAuthorized);
+        }
+        if line.limit - line.balance - entries::line_liabilities(line).buying < amount {
+            return Err(Refusal::Full);
+        }
+        line.balance += amount;
     }
-    add(state, id, asset, amount);
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Building Soroban operations with the footprint that they will need.
 
+use std::sync::LazyLock;
+
 use lake_core::Hash32;
 use stellar_xdr::{
     AccountId, BytesM, ContractExecutable, ContractId, ContractIdPreimage, ContractIdPreimageFromAddress,
@@ -15,8 +17,15 @@ use crate::{encode, entries};
 /// An operation and the resources of its transaction.
 pub(crate) type Prepared = (Operation, SorobanTransactionData);
 
+/// The token's code and its hash.
+static CODE: LazyLock<(BytesM, Hash)> = LazyLock::new(|| {
+    let code = code();
+    let hash = Hash(Hash32::sha256(&[code.as_slice()]).0);
+    (code, hash)
+});
+
 /// Bytes that stand for compiled code: right in their first eight bytes, looked at by nobody.
-pub(crate) fn code() -> BytesM {
+fn code() -> BytesM {
     let mut bytes = b"\0asm\x01\0\0\0".to_vec();
     let mut block = Hash32::sha256(&[b"token contract"]);
     while bytes.len() < 2_200 {
@@ -27,7 +36,7 @@ pub(crate) fn code() -> BytesM {
 }
 
 fn code_key() -> (Hash, LedgerKey) {
-    let hash = Hash(Hash32::sha256(&[code().as_slice()]).0);
+    let hash = CODE.1.clone();
     (hash.clone(), LedgerKey::ContractCode(LedgerKeyContractCode { hash }))
 }
 
@@ -35,7 +44,7 @@ fn code_key() -> (Hash, LedgerKey) {
 pub(crate) fn upload() -> Prepared {
     let (_, key) = code_key();
     let data = fees::resources(Vec::new(), vec![key], (2_000_000, 2_400), 60_000);
-    (operation(HostFunction::UploadContractWasm(code()), VecM::default()), data)
+    (operation(HostFunction::UploadContractWasm(CODE.0.clone()), VecM::default()), data)
 }
 
 fn preimage(creator: &AccountId, salt: u8) -> ContractIdPreimage {

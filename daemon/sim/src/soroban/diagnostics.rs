@@ -1,5 +1,7 @@
 //! Diagnostic events: the trace of a call and the meters of core, as a node with diagnostics on writes them.
 
+use std::sync::LazyLock;
+
 use stellar_xdr::{
     ContractEvent, ContractEventBody, ContractEventType, ContractEventV0, ContractId, DiagnosticEvent,
     ExtensionPoint, InvokeContractArgs, ScAddress, ScBytes, ScError, ScVal, ScVec,
@@ -54,10 +56,14 @@ pub(super) fn failure(out: &mut Seq, args: &InvokeContractArgs, error: ScError) 
 }
 
 fn push(out: &mut Seq, ok: bool, contract_id: Option<ContractId>, topics: Vec<ScVal>, data: ScVal) {
+    out.push(&diagnostic(ok, contract_id, topics, data));
+}
+
+fn diagnostic(ok: bool, contract_id: Option<ContractId>, topics: Vec<ScVal>, data: ScVal) -> DiagnosticEvent {
     let body = ContractEventBody::V0(ContractEventV0 { topics: encode::vecm(topics), data });
     let event =
         ContractEvent { ext: ExtensionPoint::V0, contract_id, type_: ContractEventType::Diagnostic, body };
-    out.push(&DiagnosticEvent { in_successful_contract_call: ok, event });
+    DiagnosticEvent { in_successful_contract_call: ok, event }
 }
 
 fn id(args: &InvokeContractArgs) -> Option<ContractId> {
@@ -78,10 +84,23 @@ fn arguments(args: &InvokeContractArgs) -> ScVal {
     ScVal::Vec(Some(ScVec(encode::vecm(args.args.to_vec()))))
 }
 
+/// Every meter's event without its value, once for failed and once for successful calls.
+static METERS: LazyLock<[Vec<Vec<u8>>; 2]> =
+    LazyLock::new(|| [false, true].map(|ok| METRICS.map(|name| meter(ok, name)).to_vec()));
+
+fn meter(ok: bool, name: &str) -> Vec<u8> {
+    let topics = vec![entries::symbol("core_metrics"), entries::symbol(name)];
+    let mut bytes = encode::xdr(&diagnostic(ok, None, topics, ScVal::U64(0)));
+    // The value is the last thing in the event.
+    bytes.truncate(bytes.len().saturating_sub(8));
+    bytes
+}
+
 fn metrics(out: &mut Seq, ok: bool, events: usize, event_bytes: usize) {
     let (events, event_bytes) = (u64::from(encode::count(events)), u64::from(encode::count(event_bytes)));
-    for name in METRICS {
-        let value = match name {
+    let [failed, good] = &*METERS;
+    for (name, meter) in METRICS.iter().zip(if ok { good } else { failed }) {
+        let value: u64 = match *name {
             "emit_event" => events,
             "emit_event_byte" | "max_emit_event_byte" => event_bytes,
             "cpu_insn" => 1_851_747 + 977 * event_bytes,
@@ -93,6 +112,6 @@ fn metrics(out: &mut Seq, ok: bool, events: usize, event_bytes: usize) {
             "read_data_byte" | "ledger_read_byte" => 260,
             _ => 120,
         };
-        push(out, ok, None, vec![entries::symbol("core_metrics"), entries::symbol(name)], ScVal::U64(value));
+        out.push_raw(&[meter, &value.to_be_bytes()]);
     }
 }

@@ -86,7 +86,7 @@ impl Planner<'_> {
         let mut plans: Vec<Plan> = (0..count).filter_map(|_| self.dense_one()).collect();
         for _ in 0..2 {
             let at = self.rng.index(plans.len());
-            let size = self.rng.between(70, 100);
+            let size = self.rng.between(80, 100);
             if let Some(plan) = self.airdrop(size) {
                 plans.insert(at, plan);
             }
@@ -100,13 +100,13 @@ impl Planner<'_> {
             430..460 => self.failing_payments(),
             460..490 => self.failing_offer(),
             490..585 => self.token_call(48),
-            585..720 => self.payments(3),
+            585..720 => self.payments(4),
             720..870 => self.making(6),
             870..920 => self.taking(),
             920..980 => self.path(),
             _ => self.misc(),
         }?;
-        Some(self.dress(plan, 16))
+        Some(self.dress(plan, 13))
     }
 
     fn sparse(&mut self) -> Vec<Plan> {
@@ -174,8 +174,8 @@ impl Planner<'_> {
             plan.cond = Preconditions::Time(TimeBounds { min_time: TimePoint(0), max_time: TimePoint(late) });
         }
         plan.tip = if self.rng.percent(60) { 0 } else { u32::try_from(self.rng.below(20_000)).unwrap_or(0) };
-        // Half of the Soroban transactions are fee bumps: relays send them.
-        let share = if soroban { 50 } else { bump_percent };
+        // Nearly half of the Soroban transactions are fee bumps: relays send them.
+        let share = if soroban { 45 } else { bump_percent };
         if self.rng.percent(share)
             && let Some(payer) = self.rng.pick(&self.world.payers).cloned()
         {

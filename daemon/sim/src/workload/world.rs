@@ -49,7 +49,7 @@ impl World {
         };
         let (users, makers, payers, assets) = match density {
             Density::Sparse => (24, 4, 2, 3),
-            Density::Mixed | Density::Dense => (600, 40, 8, ASSETS.len()),
+            Density::Mixed | Density::Dense => (400, 40, 8, ASSETS.len()),
         };
         let root = entries::account_id(tx::keyed(&[b"root", &network_id]));
         let issuers: Vec<AccountId> = (0..assets).map(|n| person(b"issuer", n)).collect();
