@@ -74,7 +74,7 @@ fn groups_of(run: Vec<Piece>, settings: &MaintenanceSettings, crowded: bool) -> 
     // A range that is stored to its end gets its last form; so does everything when there are too many files.
     let ends = run.last().is_some_and(|p| p.range.end().next().is_none_or(|n| n.get() % RANGE_LEDGERS == 0));
     if ends || crowded {
-        return chunks(run, settings.target_file_bytes, 2);
+        return chunks(run, settings);
     }
     let mut rest = run;
     for class in 0..=size_class(u64::from(RANGE_LEDGERS), fan_in) {
@@ -92,7 +92,7 @@ fn groups_of(run: Vec<Piece>, settings: &MaintenanceSettings, crowded: bool) -> 
         }
         if longest >= fan_in {
             let long = streaks.into_iter().filter(|s| s.len() >= fan_in);
-            return long.flat_map(|s| chunks(s, settings.target_file_bytes, 2)).collect();
+            return long.flat_map(|s| chunks(s, settings)).collect();
         }
         rest = streaks.into_iter().flatten().collect();
     }
@@ -105,34 +105,40 @@ fn size_class(ledgers: u64, fan_in: usize) -> u32 {
     ledgers.max(1).ilog(base)
 }
 
-/// Groups whose largest table stays at about the target size; single pieces are left out.
-fn chunks(run: Vec<Piece>, target: u64, at_least: usize) -> Vec<MergeGroup> {
+/// Groups whose largest table stays at about the target size, and whose swap stays short; single pieces are left
+/// out.
+fn chunks(run: Vec<Piece>, settings: &MaintenanceSettings) -> Vec<MergeGroup> {
     let mut groups = Vec::new();
     let mut chunk: Vec<Piece> = Vec::new();
-    let mut sizes: HashMap<String, u64> = HashMap::new();
+    let mut sizes = HashMap::new();
+    let mut files = 0;
     for piece in run {
-        let mut grown = sizes.clone();
-        for file in &piece.files {
-            let size = grown.entry(file.table.clone()).or_default();
-            *size = size.saturating_add(file.bytes);
-        }
-        if grown.values().any(|size| *size > target) {
-            groups.extend(group(std::mem::take(&mut chunk), at_least));
-            grown = HashMap::new();
-            for file in &piece.files {
-                let size = grown.entry(file.table.clone()).or_default();
-                *size = size.saturating_add(file.bytes);
-            }
+        let mut grown = with(sizes, &piece);
+        let crowded = chunk.len() >= 2 && files + piece.files.len() > settings.merge_swap_files;
+        if crowded || grown.values().any(|size| *size > settings.target_file_bytes) {
+            groups.extend(group(std::mem::take(&mut chunk)));
+            grown = with(HashMap::new(), &piece);
+            files = 0;
         }
         sizes = grown;
+        files += piece.files.len();
         chunk.push(piece);
     }
-    groups.extend(group(chunk, at_least));
+    groups.extend(group(chunk));
     groups
 }
 
-fn group(pieces: Vec<Piece>, at_least: usize) -> Option<MergeGroup> {
-    if pieces.len() < at_least {
+/// Bytes per table with those of `piece`.
+fn with(mut sizes: HashMap<String, u64>, piece: &Piece) -> HashMap<String, u64> {
+    for file in &piece.files {
+        let size = sizes.entry(file.table.clone()).or_default();
+        *size = size.saturating_add(file.bytes);
+    }
+    sizes
+}
+
+fn group(pieces: Vec<Piece>) -> Option<MergeGroup> {
+    if pieces.len() < 2 {
         return None;
     }
     let range = LedgerRange::new(pieces.first()?.range.start(), pieces.last()?.range.end())?;
@@ -188,6 +194,15 @@ mod tests {
         let settings = MaintenanceSettings::default();
         let files = batches([(9_000, 9_500), (9_501, 9_999), (10_000, 10_004), (10_005, 10_009)]);
         assert_eq!(planned(files, &settings), vec![(9_000, 9_999, 2)]);
+    }
+
+    #[test]
+    fn a_swap_has_a_bounded_number_of_files() {
+        let settings = MaintenanceSettings { merge_swap_files: 20, ..Default::default() };
+        assert_eq!(
+            planned(batches((2..=26).map(|s| (s, s))), &settings),
+            vec![(2, 11, 10), (12, 21, 10), (22, 26, 5)]
+        );
     }
 
     #[test]

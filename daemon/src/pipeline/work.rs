@@ -4,7 +4,7 @@
 use lake_core::{Hash32, LedgerRange, RawLedger, decode, tables::TableSet};
 
 use super::{NetworkTask, Shared, batcher::RawBatch, error::PipelineError, error::RefusedBy};
-use crate::lake::{SealedBatch, WriteBatch, encode};
+use crate::lake::{SealedBatch, WriteBatch};
 
 /// A worked batch.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(super) fn work(shared: &Shared, task: &NetworkTask, raw: RawBatch) -> Worked
         source: task.source.describe(),
         job: None,
     };
-    match encode(shared.lake.dirs(), batch) {
+    match shared.lake.encode(batch) {
         Ok(batch) => Worked {
             sealed: Some(Sealed {
                 batch,
