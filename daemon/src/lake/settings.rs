@@ -88,7 +88,7 @@ pub struct MaintenanceSettings {
     pub merge_small_files: Option<u64>,
     /// Adjacent files of one size class that are merged into one, 2 or more.
     pub merge_fan_in: usize,
-    /// Files that one swap replaces at most, in all tables together: it bounds how long a swap keeps the committer.
+    /// Files that one swap replaces at most, 2 or more: it bounds how long a swap keeps the committer.
     pub merge_swap_files: usize,
     /// A merged file of the largest table is about this large, in bytes.
     pub target_file_bytes: u64,
