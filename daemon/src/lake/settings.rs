@@ -115,7 +115,7 @@ impl Default for MaintenanceSettings {
             merge_interval: Some(Duration::from_secs(300)),
             merge_small_files: Some(1_000),
             merge_fan_in: 10,
-            merge_swap_files: 100,
+            merge_swap_files: 50,
             target_file_bytes: 128 * 1024 * 1024,
             max_live_files: 2_500,
             snapshot_age: Some(Duration::from_secs(3_600)),
