@@ -2,6 +2,9 @@
 //!
 //! Needs the keeper's program beside the test's folder: `cargo build -p lake-keeper`.
 
+// The helpers of tests stand outside of test functions, where the lints do not see that they are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout)]
+
 #[path = "lake/support.rs"]
 mod support;
 
@@ -11,5 +14,7 @@ mod commit;
 mod crash;
 #[path = "lake/maintenance.rs"]
 mod maintenance;
+#[path = "lake/measure.rs"]
+mod measure;
 #[path = "lake/trouble.rs"]
 mod trouble;

@@ -11,11 +11,15 @@ use std::{
     io::{BufRead, Write, stdin, stdout},
     path::{Path, PathBuf},
     process::exit,
+    thread,
     time::Duration,
 };
 
 use nix::sys::signal::{SigSet, Signal};
-use rusqlite::{Connection, backup::Backup};
+use rusqlite::{
+    Connection,
+    backup::{Backup, StepResult},
+};
 use serde::Serialize;
 
 type AnyError = Box<dyn Error>;
@@ -135,8 +139,13 @@ fn backup(connection: &Connection, path: &Path) -> Result<Reply, AnyError> {
 
 fn copy(connection: &Connection, temp: &Path, path: &Path) -> Result<u64, AnyError> {
     let mut target = Connection::open(temp)?;
-    // All pages in one step: a copy in small steps starts over at every commit.
-    Backup::new(connection, &mut target)?.run_to_completion(-1, Duration::from_millis(10), None)?;
+    {
+        let backup = Backup::new(connection, &mut target)?;
+        // All pages in one step: a copy in small steps starts over at every commit.
+        while !matches!(backup.step(-1)?, StepResult::Done) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
     target.close().map_err(|(_, error)| error)?;
     let file = File::open(temp)?;
     file.sync_all()?;

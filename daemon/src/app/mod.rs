@@ -102,7 +102,6 @@ pub fn lake_settings(settings: &Settings) -> LakeSettings {
 pub fn shared(settings: &Settings, lake: Arc<Lake>, cancel: CancellationToken) -> Shared {
     Shared {
         queue: lake.queue(),
-        encoder: lake.encoder(),
         lake,
         budget: MemoryBudget::new(settings.memory_bytes),
         workers: Arc::new(Semaphore::new(settings.workers)),

@@ -103,7 +103,7 @@ impl Committer {
         // Who does not wait any more reads the watermark.
         drop(job.reply.send(result));
         self.commits = self.commits.saturating_add(1);
-        if self.recycle_commits > 0 && self.commits % self.recycle_commits == 0 {
+        if self.recycle_commits > 0 && self.commits.is_multiple_of(self.recycle_commits) {
             self.catalog.recycle();
         }
     }
@@ -143,14 +143,10 @@ impl Committer {
                 // Perhaps they are registered: the files stay, coverage is read again before the next commit.
                 batch.files.keep();
                 self.edges.entry(network.clone()).or_default().doubtful = true;
-                match error {
-                    LakeError::Untrue { .. } => Err(error),
-                    other => Err(LakeError::Ambiguous {
-                        network: network.to_string(),
-                        range,
-                        reason: other.to_string(),
-                    }),
+                if matches!(error, LakeError::Untrue { .. }) {
+                    return Err(error);
                 }
+                Err(LakeError::Ambiguous { network: network.to_string(), range, reason: error.to_string() })
             }
         }
     }

@@ -252,10 +252,11 @@ impl LakeError {
     /// An I/O failure; a full disk becomes [`LakeError::DiskFull`].
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, error: std::io::Error) -> Self {
         let path = path.into();
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
-            _ => Self::Io { action, path, error: Arc::new(error) },
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        if matches!(error.kind(), StorageFull | QuotaExceeded) {
+            return Self::DiskFull { path };
         }
+        Self::Io { action, path, error: Arc::new(error) }
     }
 
     /// A DuckDB failure; a full disk and a locked catalog are told apart by DuckDB's words.

@@ -7,10 +7,11 @@ use std::{
 };
 
 use arrow_array::RecordBatch;
-use lake_core::{LedgerRange, schema::TableSpec};
+use lake_core::{Hash32, LedgerRange, schema::TableSpec};
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use sha2::{Digest, Sha256};
 
 use super::{
     batch::{NetworkName, SealedFile, SealedFiles},
@@ -79,50 +80,57 @@ impl Lake {
         report: &mut MergeReport,
     ) -> Result<(), LakeError> {
         let started = Instant::now();
-        let (files, remove) = rewrite(&self.encoder, network, &group)?;
+        let swaps = rewrite(&self.encoder, network, &group)?;
         report.rewriting = report.rewriting.saturating_add(started.elapsed());
-        let bytes_out: u64 = files.list.iter().map(|f| f.bytes).sum();
-        let files_out = files.list.len();
+        for Swap { file, remove } in swaps {
+            let bytes_out = file.list.first().map_or(0, |f| f.bytes);
+            let files_in = u64::try_from(remove.paths.len()).unwrap_or(u64::MAX);
+            let took = self.swap(network, file, remove)?;
+            report.files_in = report.files_in.saturating_add(files_in);
+            report.files_out = report.files_out.saturating_add(1);
+            report.bytes_out = report.bytes_out.saturating_add(bytes_out);
+            report.longest_swap = report.longest_swap.max(took);
+        }
+        for file in group.tables.values().filter(|files| files.len() > 1).flatten() {
+            report.bytes_in = report.bytes_in.saturating_add(file.bytes);
+        }
+        report.merges = report.merges.saturating_add(1);
+        Ok(())
+    }
+
+    /// Swaps the files of one table in one transaction: rows and values are the same before and after, so that
+    /// tables can be swapped one by one and no swap is long. Returns how long it kept the committer.
+    fn swap(&self, network: &NetworkName, file: SealedFiles, remove: Removal) -> Result<Duration, LakeError> {
         let schema = network.to_string();
-        let swap = self.ask(move |committer| {
+        self.ask(move |committer| {
             let started = Instant::now();
-            let change = Change { schema: &schema, remove: &remove, add: &files.list };
+            let change = Change { schema: &schema, remove: &[remove], add: &file.list };
             match committer.apply(&change) {
                 Ok(_) => {
-                    drop(files.keep());
+                    drop(file.keep());
                     Ok(started.elapsed())
                 }
                 Err(Failure::Refused(error)) => Err(error),
                 Err(Failure::Unknown(error)) => {
-                    drop(files.keep());
+                    drop(file.keep());
                     Err(error)
                 }
             }
-        })?;
-        let (files_in, bytes_in) = group
-            .tables
-            .values()
-            .flatten()
-            .fold((0_u64, 0_u64), |(n, b), f| (n.saturating_add(1), b.saturating_add(f.bytes)));
-        report.merges = report.merges.saturating_add(1);
-        report.files_in = report.files_in.saturating_add(files_in);
-        report.bytes_in = report.bytes_in.saturating_add(bytes_in);
-        report.files_out = report.files_out.saturating_add(u64::try_from(files_out).unwrap_or(u64::MAX));
-        report.bytes_out = report.bytes_out.saturating_add(bytes_out);
-        report.longest_swap = report.longest_swap.max(swap);
-        Ok(())
+        })
     }
 }
 
+/// One table's new file and the files that it replaces.
+struct Swap {
+    file: SealedFiles,
+    remove: Removal,
+}
+
 /// Writes the new files of a group, the lineage last: its old rows and one about this merge.
-fn rewrite(
-    encoder: &Encoder,
-    network: &NetworkName,
-    group: &MergeGroup,
-) -> Result<(SealedFiles, Vec<Removal>), LakeError> {
+fn rewrite(encoder: &Encoder, network: &NetworkName, group: &MergeGroup) -> Result<Vec<Swap>, LakeError> {
     let name = encoder.dirs.new_name(group.range);
-    let mut files = SealedFiles::default();
-    let mut removals = Vec::new();
+    let mut swaps = Vec::new();
+    let mut files = Vec::new();
     let known = encoder.specs.iter().filter(|s| group.tables.contains_key(s.name)).count() + 1;
     if known != group.tables.len() {
         let tables: Vec<&str> = group.tables.keys().map(String::as_str).collect();
@@ -131,8 +139,14 @@ fn rewrite(
     }
     for spec in encoder.specs {
         let Some(inputs) = group.tables.get(spec.name) else { continue };
-        files.list.push(join(encoder, network, spec, name, inputs, None)?);
-        removals.push(removal(spec, inputs));
+        if let [only] = inputs.as_slice() {
+            // Nothing to join, or swapped before a crash: the lineage names it all the same.
+            files.push(described(spec, only)?);
+            continue;
+        }
+        let joined = join(encoder, network, spec, name, inputs, None)?;
+        files.push(joined.clone());
+        swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(spec, inputs) });
     }
     let lineage = LineageRow {
         range: group.range,
@@ -140,7 +154,7 @@ fn rewrite(
         lane: "maintenance",
         job: None,
         source: &format!("{} batches", group.batches),
-        files: &files.list,
+        files: &files,
         hashes: None,
         checks: &["rows"],
         table_set: encoder.specs,
@@ -152,9 +166,17 @@ fn rewrite(
     let row = lineage.record_batch().map_err(|e| bad(network, group.range, LINEAGE.name, e.to_string()))?;
     let inputs = group.tables.get(LINEAGE.name).map(Vec::as_slice).unwrap_or_default();
     let joined = join(encoder, network, &LINEAGE, name, inputs, Some(&row))?;
-    files.list.push(joined);
-    removals.push(removal(&LINEAGE, inputs));
-    Ok((files, removals))
+    swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(&LINEAGE, inputs) });
+    Ok(swaps)
+}
+
+/// A file that stays as it is, with the hash of its content.
+fn described(spec: &'static TableSpec, file: &RegisteredFile) -> Result<SealedFile, LakeError> {
+    let mut hasher = Sha256::new();
+    let read = File::open(&file.path).and_then(|mut f| std::io::copy(&mut f, &mut hasher));
+    read.map_err(|e| LakeError::io("read", &file.path, e))?;
+    let sha256 = Hash32(hasher.finalize().into());
+    Ok(SealedFile { table: spec.name, path: file.path.clone(), rows: file.rows, bytes: file.bytes, sha256 })
 }
 
 fn bad(network: &NetworkName, range: LedgerRange, table: &str, reason: String) -> LakeError {

@@ -1,9 +1,9 @@
 //! Which files to merge: adjacent batches of one 10,000-ledger range, by size class, so that a row is rewritten
 //! only a few times in its life. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use lake_core::{LedgerRange, LedgerSeq, ledger::RANGE_LEDGERS};
+use lake_core::{LedgerRange, ledger::RANGE_LEDGERS};
 
 use super::{
     LEDGERS_TABLE, dirs::FileName, inventory::RegisteredFile, lineage::LINEAGE_TABLE,
@@ -20,17 +20,42 @@ pub(crate) struct MergeGroup {
     pub(crate) batches: usize,
 }
 
-/// The files of one batch, or of one earlier merge.
+/// The files of one batch, or of one earlier merge; of all batches of a merge that was cut off between two tables.
 #[derive(Debug)]
 struct Piece {
     range: LedgerRange,
     files: Vec<RegisteredFile>,
 }
 
+impl Piece {
+    /// Whether a merge was cut off here: a table has several files.
+    fn unfinished(&self) -> bool {
+        let mut tables = HashSet::new();
+        !self.files.iter().all(|f| tables.insert(f.table.as_str()))
+    }
+}
+
+/// Joins files whose ranges overlap: normally those of one batch.
+fn pieces(mut files: Vec<(LedgerRange, RegisteredFile)>) -> Vec<Piece> {
+    files.sort_by_key(|(range, _)| *range);
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (range, file) in files {
+        match pieces.last_mut() {
+            Some(piece) if piece.range.overlaps(range) => {
+                let end = piece.range.end().max(range.end());
+                piece.range = LedgerRange::new(piece.range.start(), end).unwrap_or(piece.range);
+                piece.files.push(file);
+            }
+            _ => pieces.push(Piece { range, files: vec![file] }),
+        }
+    }
+    pieces
+}
+
 /// Groups to merge now among the live files of one network, and how many files are smaller than the target.
 pub(crate) fn plan(files: Vec<RegisteredFile>, settings: &MaintenanceSettings) -> (Vec<MergeGroup>, u64) {
     let mut per_table: HashMap<String, u64> = HashMap::new();
-    let mut pieces: BTreeMap<LedgerSeq, Piece> = BTreeMap::new();
+    let mut named = Vec::new();
     let mut small = 0_u64;
     for file in files.into_iter().filter(|f| f.live) {
         let count = per_table.entry(file.table.clone()).or_default();
@@ -40,13 +65,13 @@ pub(crate) fn plan(files: Vec<RegisteredFile>, settings: &MaintenanceSettings) -
         small = small.saturating_add(u64::from(
             file.table == LEDGERS_TABLE && name.range.count() < u64::from(RANGE_LEDGERS),
         ));
-        let start = name.range.start();
-        let piece = pieces.entry(start).or_insert_with(|| Piece { range: name.range, files: Vec::new() });
-        piece.files.push(file);
+        named.push((name.range, file));
     }
     let crowded = per_table.values().any(|n| *n > settings.max_live_files);
-    let mut groups = Vec::new();
-    for run in runs(pieces.into_values()) {
+    let (unfinished, whole): (Vec<Piece>, Vec<Piece>) =
+        pieces(named).into_iter().partition(Piece::unfinished);
+    let mut groups: Vec<MergeGroup> = unfinished.into_iter().filter_map(|p| group(vec![p])).collect();
+    for run in runs(whole.into_iter()) {
         groups.extend(groups_of(run, settings, crowded));
     }
     (groups, small)
@@ -74,7 +99,7 @@ fn groups_of(run: Vec<Piece>, settings: &MaintenanceSettings, crowded: bool) -> 
     // A range that is stored to its end gets its last form; so does everything when there are too many files.
     let ends = run.last().is_some_and(|p| p.range.end().next().is_none_or(|n| n.get() % RANGE_LEDGERS == 0));
     if ends || crowded {
-        return chunks(run, settings.target_file_bytes, 2);
+        return chunks(run, settings);
     }
     let mut rest = run;
     for class in 0..=size_class(u64::from(RANGE_LEDGERS), fan_in) {
@@ -92,7 +117,7 @@ fn groups_of(run: Vec<Piece>, settings: &MaintenanceSettings, crowded: bool) -> 
         }
         if longest >= fan_in {
             let long = streaks.into_iter().filter(|s| s.len() >= fan_in);
-            return long.flat_map(|s| chunks(s, settings.target_file_bytes, 2)).collect();
+            return long.flat_map(|s| chunks(s, settings)).collect();
         }
         rest = streaks.into_iter().flatten().collect();
     }
@@ -105,34 +130,37 @@ fn size_class(ledgers: u64, fan_in: usize) -> u32 {
     ledgers.max(1).ilog(base)
 }
 
-/// Groups whose largest table stays at about the target size; single pieces are left out.
-fn chunks(run: Vec<Piece>, target: u64, at_least: usize) -> Vec<MergeGroup> {
+/// Groups whose largest table stays at about the target size, and whose swap stays short; single pieces are left
+/// out.
+fn chunks(run: Vec<Piece>, settings: &MaintenanceSettings) -> Vec<MergeGroup> {
     let mut groups = Vec::new();
     let mut chunk: Vec<Piece> = Vec::new();
-    let mut sizes: HashMap<String, u64> = HashMap::new();
+    let mut sizes = HashMap::new();
     for piece in run {
-        let mut grown = sizes.clone();
-        for file in &piece.files {
-            let size = grown.entry(file.table.clone()).or_default();
-            *size = size.saturating_add(file.bytes);
-        }
-        if grown.values().any(|size| *size > target) {
-            groups.extend(group(std::mem::take(&mut chunk), at_least));
-            grown = HashMap::new();
-            for file in &piece.files {
-                let size = grown.entry(file.table.clone()).or_default();
-                *size = size.saturating_add(file.bytes);
-            }
+        let mut grown = with(sizes, &piece);
+        let crowded = chunk.len() >= settings.merge_swap_files.max(2);
+        if crowded || grown.values().any(|size| *size > settings.target_file_bytes) {
+            groups.extend(group(std::mem::take(&mut chunk)));
+            grown = with(HashMap::new(), &piece);
         }
         sizes = grown;
         chunk.push(piece);
     }
-    groups.extend(group(chunk, at_least));
+    groups.extend(group(chunk));
     groups
 }
 
-fn group(pieces: Vec<Piece>, at_least: usize) -> Option<MergeGroup> {
-    if pieces.len() < at_least {
+/// Bytes per table with those of `piece`.
+fn with(mut sizes: HashMap<String, u64>, piece: &Piece) -> HashMap<String, u64> {
+    for file in &piece.files {
+        let size = sizes.entry(file.table.clone()).or_default();
+        *size = size.saturating_add(file.bytes);
+    }
+    sizes
+}
+
+fn group(pieces: Vec<Piece>) -> Option<MergeGroup> {
+    if pieces.len() < 2 && !pieces.iter().any(Piece::unfinished) {
         return None;
     }
     let range = LedgerRange::new(pieces.first()?.range.start(), pieces.last()?.range.end())?;
@@ -188,6 +216,27 @@ mod tests {
         let settings = MaintenanceSettings::default();
         let files = batches([(9_000, 9_500), (9_501, 9_999), (10_000, 10_004), (10_005, 10_009)]);
         assert_eq!(planned(files, &settings), vec![(9_000, 9_999, 2)]);
+    }
+
+    #[test]
+    fn a_swap_has_a_bounded_number_of_files() {
+        let settings = MaintenanceSettings { merge_swap_files: 10, ..Default::default() };
+        assert_eq!(
+            planned(batches((2..=26).map(|s| (s, s))), &settings),
+            vec![(2, 11, 10), (12, 21, 10), (22, 26, 5)]
+        );
+    }
+
+    #[test]
+    fn a_merge_that_was_cut_off_between_two_tables_is_finished_first() {
+        let mut files = batches((2..=11).map(|s| (s, s)));
+        files.retain(|f| f.table != LEDGERS_TABLE);
+        files.push(file(LEDGERS_TABLE, 2, 11, 9_000));
+        files.extend(batches((12..=14).map(|s| (s, s))));
+        let (groups, _) = plan(files, &MaintenanceSettings::default());
+        assert_eq!(groups.len(), 1);
+        assert_eq!((groups[0].range.start().get(), groups[0].range.end().get()), (2, 11));
+        assert_eq!((groups[0].tables[LEDGERS_TABLE].len(), groups[0].tables[LINEAGE_TABLE].len()), (1, 10));
     }
 
     #[test]

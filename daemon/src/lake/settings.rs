@@ -88,6 +88,8 @@ pub struct MaintenanceSettings {
     pub merge_small_files: Option<u64>,
     /// Adjacent files of one size class that are merged into one, 2 or more.
     pub merge_fan_in: usize,
+    /// Files that one swap replaces at most, 2 or more: it bounds how long a swap keeps the committer.
+    pub merge_swap_files: usize,
     /// A merged file of the largest table is about this large, in bytes.
     pub target_file_bytes: u64,
     /// Above this many live files in a table, everything below the target size is merged.
@@ -113,6 +115,7 @@ impl Default for MaintenanceSettings {
             merge_interval: Some(Duration::from_secs(300)),
             merge_small_files: Some(1_000),
             merge_fan_in: 10,
+            merge_swap_files: 50,
             target_file_bytes: 128 * 1024 * 1024,
             max_live_files: 2_500,
             snapshot_age: Some(Duration::from_secs(3_600)),

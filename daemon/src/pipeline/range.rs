@@ -47,7 +47,7 @@ pub async fn run_range(
 ) -> Result<RangeEnd, PipelineError> {
     // A stored neighbour below must be the parent of the first ledger.
     let mut parent = match from.previous() {
-        Some(before) => shared.lake.stored_link(&task.name, before).await?.map(|link| link.hash),
+        Some(before) => shared.lake.stored_hash(&task.name, before).await?,
         None => None,
     };
     let mut batcher = Batcher::new(
