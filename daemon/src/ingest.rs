@@ -98,7 +98,7 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
     let result = ingest(&shared, &task, &args).await;
     stopper.abort();
     let summary = summary(&lake, &task, begun.elapsed());
-    let closed = tokio::task::spawn_blocking(move || lake.close(Duration::from_secs(10))).await;
+    let closed = tokio::task::spawn_blocking(move || lake.close(app::CLOSE_DEADLINE)).await;
     let end = result?;
     closed.map_err(|error| AppError::new(Exit::Internal, error))??;
     report(&args, &summary?)?;
@@ -313,7 +313,7 @@ fn pipeline_error(shared: &crate::pipeline::Shared, task: &NetworkTask, error: &
         ) => Exit::Unavailable,
         PipelineError::Source(SourceError::Corrupt { .. } | SourceError::Decode(_))
         | PipelineError::Refused { .. } => Exit::Io,
-        PipelineError::Lake(error) => error.exit(),
+        PipelineError::Lake(error) => return AppError::from(error.clone()),
         PipelineError::Worker(_) => Exit::Internal,
     };
     AppError::new(exit, message)

@@ -38,11 +38,12 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<(), AppError> {
     let configuration = |error: ConfigError| AppError::new(Exit::Config, error);
-    let stdout = |text: String| {
-        write!(std::io::stdout(), "{text}").map_err(|error| AppError::new(Exit::Io, error))
-    };
+    let stdout =
+        |text: String| write!(std::io::stdout(), "{text}").map_err(|error| AppError::new(Exit::Io, error));
     if let Some(Command::BareDecode { path, repeat }) = &cli.command {
-        return bare::decode(path, *repeat).map_err(|message| AppError::new(Exit::Io, message)).and_then(stdout);
+        return bare::decode(path, *repeat)
+            .map_err(|message| AppError::new(Exit::Io, message))
+            .and_then(stdout);
     }
     let layers = Layers::load(cli.config.as_deref()).map_err(configuration)?;
     let settings = Settings::from_layers(&layers).map_err(configuration)?;
@@ -66,10 +67,9 @@ where
     F: Future<Output = Result<(), AppError>>,
 {
     telemetry::start(&settings.log).map_err(|message| AppError::new(Exit::Config, message))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| AppError::new(Exit::Internal, format!("the runtime cannot be started: {error}")))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
+            |error| AppError::new(Exit::Internal, format!("the runtime cannot be started: {error}")),
+        )?;
     runtime.block_on(work(settings))
 }

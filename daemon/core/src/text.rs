@@ -3,8 +3,10 @@
 //! Most are types with `Display`, so that a cell is written straight into its column.
 
 mod asset;
+mod cells;
 mod json;
 mod number;
+mod strkey;
 
 use std::fmt;
 
@@ -14,8 +16,10 @@ use serde::Serialize;
 use stellar_xdr as xdr;
 
 pub use asset::{AssetParts, contract_id, parse_asset, stellar_asset_contract};
+pub use cells::{AssetText, BalanceText, LossyText, Shows};
 pub use json::Json;
 pub use number::{Decimal7, IsoTime, Price7, PriceRatio, Stroops, i128_of};
+pub use strkey::Strkey;
 
 /// Bytes as lower-case hex.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +91,13 @@ pub fn pool_id(id: &xdr::PoolId) -> Hex<'_> {
     Hex(&id.0.0)
 }
 
+/// The ed25519 key of an account.
+pub const fn key_of(account: &xdr::AccountId) -> [u8; 32] {
+    match &account.0 {
+        xdr::PublicKey::PublicKeyTypeEd25519(key) => key.0,
+    }
+}
+
 /// The account behind an address: G..., whatever multiplexing id it carries.
 pub fn account_of(address: &xdr::MuxedAccount) -> xdr::AccountId {
     let key = match address {
@@ -102,6 +113,11 @@ pub fn muxed_of(address: &xdr::MuxedAccount) -> Option<&xdr::MuxedAccountMed2551
         xdr::MuxedAccount::Ed25519(_) => None,
         xdr::MuxedAccount::MuxedEd25519(muxed) => Some(muxed),
     }
+}
+
+/// `G...` of an account.
+pub fn strkey_of(account: &xdr::AccountId) -> Strkey {
+    Strkey::account(key_of(account))
 }
 
 /// SEP-51 JSON of an XDR value.

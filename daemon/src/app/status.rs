@@ -108,6 +108,7 @@ impl StatusSource for AppStatus {
         let now = Instant::now();
         let queue = self.lake.queue().stats();
         let maintenance = self.lake.maintenance_stats();
+
         Status {
             daemon: DaemonStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -128,7 +129,16 @@ impl StatusSource for AppStatus {
                 wait: TimeStatistics { average: queue.wait.average(), max: queue.wait.max },
                 write: TimeStatistics { average: queue.write.average(), max: queue.write.max },
             },
-            maintenance: MaintenanceStatus::default(),
+            maintenance: MaintenanceStatus {
+                last_run_at: maintenance.last_run_at,
+                runs: maintenance.runs,
+                merged_files: maintenance.merged_files,
+                created_files: maintenance.created_files,
+                wal_checkpoints: maintenance.wal_checkpoints,
+                last_wal_checkpoint_at: maintenance.last_wal_checkpoint_at,
+                wal_bytes: self.lake.wal_bytes(),
+                last_error: maintenance.last_error.map(|(at, message)| LastError { message, at }),
+            },
             taken_at: SystemTime::now(),
         }
     }

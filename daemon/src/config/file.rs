@@ -51,7 +51,7 @@ section!(MaintenanceFile {
 section!(ControlFile { socket: String });
 section!(QueryFile {
     memory_limit: SizeText,
-    threads: usize,
+    threads: u32,
     timeout: DurationText,
     max_rows: u64,
     max_concurrent: usize

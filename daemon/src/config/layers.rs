@@ -51,6 +51,11 @@ impl Layers {
             Some(path) => vec![path.to_owned()],
             None => standard_files()?,
         };
+        Self::of_files(files)
+    }
+
+    /// The built-in layer and these files, later ones winning.
+    pub(super) fn of_files(files: Vec<PathBuf>) -> Result<Self, ConfigError> {
         let mut layers = Self { merged: Mapping::new(), origins: BTreeMap::new(), files: files.clone() };
         layers.add(BUILT_IN, &Origin::BuiltIn, Path::new("built-in defaults"))?;
         for path in files {

@@ -7,6 +7,8 @@ mod error;
 mod file;
 mod layers;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use error::ConfigError;

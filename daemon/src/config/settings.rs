@@ -132,7 +132,7 @@ pub struct QuerySection {
     /// Memory of the query instance.
     pub memory_bytes: u64,
     /// Threads of the query instance.
-    pub threads: usize,
+    pub threads: u32,
     /// Time of one query.
     pub timeout: Duration,
     /// Rows of one result.

@@ -10,7 +10,7 @@ mod socket;
 mod status_code;
 mod translate;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use lake_proto::v1::{
     control_service_server::ControlServiceServer, query_service_server::QueryServiceServer,
@@ -29,6 +29,9 @@ pub use socket::ControlSocket;
 /// Largest request that is read, in bytes: a statement and some air.
 const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
+/// Longest wait for open connections once the daemon stops.
+const GRACE: Duration = Duration::from_secs(3);
+
 /// Calls that one connection may have open at once.
 const CALLS_PER_CONNECTION: u32 = 32;
 
@@ -46,7 +49,7 @@ pub async fn serve(
 }
 
 /// Serves on a bound socket until `shutdown`, then ends open streams with UNAVAILABLE, stops running queries,
-/// waits for the calls to end and removes the socket file. Without `query`, queries answer UNAVAILABLE.
+/// waits for the calls to end (not for ever: a client may never end its own) and removes the socket file. Without `query`, queries answer UNAVAILABLE.
 ///
 /// # Errors
 /// [`ControlError::Serve`].
@@ -61,12 +64,22 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let queries = QueryServiceServer::new(Queries::new(query, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let served = Server::builder()
+    let serving = Server::builder()
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .add_service(control)
         .add_service(queries)
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.cancelled_owned())
-        .await;
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.clone().cancelled_owned());
+    let given_up = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let served = tokio::select! {
+        served = serving => served,
+        () = given_up => {
+            tracing::warn!("control connections were still open when the daemon stopped");
+            Ok(())
+        }
+    };
     let path = file.path().to_owned();
     drop(file);
     served.map_err(|source| ControlError::Serve { path, source })

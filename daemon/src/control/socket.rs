@@ -63,9 +63,11 @@ impl ControlSocket {
         if placed.is_err() {
             remove_if_there(&temporary).map_err(failed("clean up"))?;
         }
-        let identity = placed.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => ControlError::InUse { path: path.to_owned() },
-            _ => failed("place")(error),
+        let identity = placed.map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return ControlError::InUse { path: path.to_owned() };
+            }
+            failed("place")(error)
         })?;
         Ok(Self { listener, file: SocketFile { path: path.to_owned(), identity } })
     }

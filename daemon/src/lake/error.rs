@@ -218,7 +218,12 @@ impl LakeError {
     /// The exit code of a program that ends with it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Self::Io { error, .. }
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
                 Exit::Permission
             }
             Self::Io { .. }

@@ -95,6 +95,13 @@ impl Lake {
         Ok(Self { settings, encoder, networks, extensions, queue, keeper, maintenance, thread, _lock: lock })
     }
 
+    /// Size of the catalog's write-ahead log, in bytes; `None` when there is none.
+    pub fn wal_bytes(&self) -> Option<u64> {
+        let mut wal = self.catalog_path().into_os_string();
+        wal.push("-wal");
+        std::fs::metadata(wal).ok().map(|data| data.len())
+    }
+
     /// The lake's directories.
     pub fn dirs(&self) -> &LakeDirs {
         &self.encoder.dirs

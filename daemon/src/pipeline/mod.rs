@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::BatchSettings,
-    lake::{Lake, Lane, NetworkName, WriteQueue},
+    lake::{Encoder, Lake, Lane, NetworkName, WriteQueue},
     source::Source,
 };
 
@@ -34,6 +34,8 @@ pub use supervise::{Start, first_ledger, supervise};
 pub struct Shared {
     /// Coverage and stored hashes.
     pub lake: Arc<Lake>,
+    /// Rows to files, for workers.
+    pub encoder: Encoder,
     /// The one write queue.
     pub queue: WriteQueue,
     /// Bytes of XDR in flight.

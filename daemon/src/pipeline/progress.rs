@@ -38,6 +38,8 @@ pub struct NetworkProgress {
     pub batches: u64,
     /// Rows committed per table.
     pub rows: BTreeMap<&'static str, u64>,
+    /// Bytes of the files committed.
+    pub bytes: u64,
     /// Close time of the newest committed ledger, seconds since the Unix epoch.
     pub closed_at: Option<i64>,
     /// Time of all commits together, in the queue excluded.
@@ -65,6 +67,7 @@ impl Default for Progress {
             ledgers: 0,
             batches: 0,
             rows: BTreeMap::new(),
+            bytes: 0,
             closed_at: None,
             write_time: Duration::ZERO,
             last_error: None,
@@ -81,6 +84,7 @@ pub(super) struct Committed {
     pub(super) last: LedgerSeq,
     pub(super) ledgers: u64,
     pub(super) rows: Vec<(&'static str, u64)>,
+    pub(super) bytes: u64,
     pub(super) closed_at: i64,
     pub(super) took: Duration,
 }
@@ -116,6 +120,7 @@ impl Progress {
         self.0.send_modify(|p| {
             p.ledgers += commit.ledgers;
             p.batches += 1;
+            p.bytes += commit.bytes;
             p.closed_at = Some(commit.closed_at);
             p.write_time += commit.took;
             p.last_commit = Some(now);

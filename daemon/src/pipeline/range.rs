@@ -47,7 +47,7 @@ pub async fn run_range(
 ) -> Result<RangeEnd, PipelineError> {
     // A stored neighbour below must be the parent of the first ledger.
     let mut parent = match from.previous() {
-        Some(before) => shared.lake.stored_hash(&task.name, before).await?,
+        Some(before) => shared.lake.stored_link(&task.name, before).await?.map(|link| link.hash),
         None => None,
     };
     let mut batcher = Batcher::new(
@@ -167,6 +167,7 @@ fn account(task: &NetworkTask, commit: &Commit, accounts: Accounts) {
         last: accounts.last,
         ledgers: accounts.ledgers,
         rows: accounts.rows,
+        bytes: commit.bytes,
         closed_at: accounts.closed_at,
         took: commit.took,
     });
@@ -187,7 +188,6 @@ fn link(parent: Option<Hash32>, sealed: &Sealed) -> Result<(), PipelineError> {
         Some(hash) if hash != sealed.first_previous_hash => Err(refused(
             RefusedBy::Decode(DecodeError::Link {
                 seq: sealed.first.seq,
-                origin: sealed.first.origin.clone(),
                 expected: hash,
                 found: sealed.first_previous_hash,
             }),

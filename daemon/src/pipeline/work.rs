@@ -75,7 +75,7 @@ pub(super) fn work(shared: &Shared, task: &NetworkTask, raw: RawBatch) -> Worked
         source: task.source.describe(),
         job: None,
     };
-    match shared.lake.encode(batch) {
+    match shared.encoder.encode(batch) {
         Ok(batch) => Worked {
             sealed: Some(Sealed {
                 batch,

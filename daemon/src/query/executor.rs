@@ -11,8 +11,8 @@ use std::{
 };
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use duckdb::{Connection, InterruptHandle};
+use arrow_schema::{Schema, SchemaRef};
+use duckdb::{Connection, InterruptHandle, Statement, core::LogicalTypeId};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -311,7 +311,8 @@ impl Run {
         connection: &Connection,
         permit: &Permit,
     ) -> Result<QueryEnd, QueryError> {
-        if permit.names_tables() {
+        // Listing the lake takes hundreds of milliseconds, looking a few tables up takes hardly any.
+        if permit.names_tables() && !all_exist(connection, permit) {
             let lake = tables(connection).map_err(|error| QueryError::from_duckdb(&error))?;
             permit.resolve(&lake)?;
         }
@@ -321,6 +322,7 @@ impl Run {
             return Err(GateError::Parameter.into());
         }
         let schema = statement.stream_arrow([]).map_err(wrong)?.get_schema();
+        refuse_lossy(&statement, &schema)?;
         self.send(runtime, Part::Schema(schema))?;
 
         let mut left = self.max_rows;
@@ -357,6 +359,30 @@ impl Run {
             }
         })
     }
+}
+
+/// Refuses columns of types that DuckDB hands over as something else, which would print wrong values.
+fn refuse_lossy(statement: &Statement<'_>, schema: &Schema) -> Result<(), QueryError> {
+    for (index, field) in schema.fields().iter().enumerate() {
+        let id = statement.column_logical_type(index).id();
+        let lossy = [LogicalTypeId::UHugeint, LogicalTypeId::Bit, LogicalTypeId::TimeTZ].contains(&id);
+        if lossy {
+            let message = format!(
+                "column {} is of a type without a form in Arrow ({id:?}): cast it to VARCHAR",
+                field.name()
+            );
+            return Err(QueryError::Wrong { message });
+        }
+    }
+    Ok(())
+}
+
+/// Whether each table is found under its full name in the lake. `false` when in doubt.
+fn all_exist(connection: &Connection, permit: &Permit) -> bool {
+    let exists = |(schema, table): (&str, &str)| {
+        connection.prepare(&format!("FROM \"lake\".\"{schema}\".\"{table}\" LIMIT 0")).is_ok()
+    };
+    permit.plain_tables().is_some_and(|tables| tables.into_iter().all(exists))
 }
 
 /// Tables and views of the lake in the transaction's snapshot.

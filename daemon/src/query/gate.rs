@@ -98,6 +98,9 @@ pub enum GateError {
         /// The parser's name for it.
         name: String,
     },
+    /// More levels of nesting than can be looked at.
+    #[error("the statement is nested too deeply: split it with WITH")]
+    TooDeep,
     /// The parser could not be asked.
     #[error("the statement could not be checked: {message}")]
     Check {
@@ -125,6 +128,22 @@ impl fmt::Display for TableName {
             }
         }
         f.write_str(&self.table)
+    }
+}
+
+impl TableName {
+    /// The schema of the lake that the name points into; `None` when it names another catalog.
+    fn place_in_lake(&self) -> Option<&str> {
+        let catalog_is_lake = self.catalog.eq_ignore_ascii_case("lake");
+        if !(self.catalog.is_empty() || catalog_is_lake) {
+            return None;
+        }
+        // Two parts may be schema.table or lake.table; DuckDB takes whichever exists, and refuses when both do.
+        match self.schema.as_str() {
+            "" => Some("main"),
+            schema if !catalog_is_lake && schema.eq_ignore_ascii_case("lake") => Some("main"),
+            schema => Some(schema),
+        }
     }
 }
 
@@ -191,7 +210,9 @@ impl Gate {
                 .query_row("SELECT json_serialize_sql(?::VARCHAR)::VARCHAR", [sql], |row| row.get(0))
                 .map_err(|error| broken(message_of(&error)))?
         };
-        let mut answer: Value = serde_json::from_str(&json).map_err(|error| broken(error.to_string()))?;
+        // Deeper than its limit of 128 levels (about 50 nested operators) is the only thing that serde_json can
+        // have against DuckDB's own JSON.
+        let mut answer: Value = serde_json::from_str(&json).map_err(|_error| GateError::TooDeep)?;
         if answer.get("error").and_then(Value::as_bool) != Some(false) {
             return Err(refusal(sql, &answer));
         }
@@ -228,6 +249,19 @@ impl Permit {
         !(self.tables.is_empty() && self.schemas.is_empty())
     }
 
+    /// Schema and table of every name, when all of them are plain ones of the lake's catalog, so that each can
+    /// be looked up by itself; `None` when only [`Permit::resolve`] can decide.
+    pub fn plain_tables(&self) -> Option<Vec<(&str, &str)>> {
+        let plain = |(schema, table): &(&str, &str)| is_plain(schema) && is_plain(table);
+        if !self.schemas.is_empty() {
+            return None;
+        }
+        self.tables
+            .iter()
+            .map(|name| Some((name.place_in_lake()?, name.table.as_str())).filter(plain))
+            .collect()
+    }
+
     /// Checks that every table is one of the lake's, given as (schema, table) pairs of the same snapshot that
     /// the statement will see.
     pub fn resolve(&self, lake: &[(String, String)]) -> Result<(), GateError> {
@@ -241,28 +275,23 @@ impl Permit {
     }
 }
 
+/// Whether a name cannot be taken for a file, a pattern or a qualified name.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' '))
+}
+
 fn resolve_table(name: &TableName, lake: &[(String, String)]) -> Result<(), GateError> {
     let outside = || GateError::OutsideLake { name: name.to_string() };
-    let catalog_is_lake = name.catalog.eq_ignore_ascii_case("lake");
-    if !(name.catalog.is_empty() || catalog_is_lake) {
-        return Err(outside());
-    }
-    // Two parts may be schema.table or lake.table; DuckDB takes whichever exists, so both must be the lake's.
-    let schema = match name.schema.as_str() {
-        "" => "main",
-        schema if !catalog_is_lake && schema.eq_ignore_ascii_case("lake") => "main",
-        schema => schema,
-    };
+    let schema = name.place_in_lake().ok_or_else(outside)?;
     let same = |(known_schema, known_table): &&(String, String)| {
         known_schema.eq_ignore_ascii_case(schema) && known_table.eq_ignore_ascii_case(&name.table)
     };
     if lake.iter().any(|known| same(&known)) {
         return Ok(());
     }
-    let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let elsewhere = lake.iter().find(|(_, table)| table.eq_ignore_ascii_case(&name.table));
     let known_schema = lake.iter().any(|(known, _)| known.eq_ignore_ascii_case(schema));
-    if elsewhere.is_none() && !(known_schema && plain(&name.table)) {
+    if elsewhere.is_none() && !(known_schema && is_plain(&name.table)) {
         return Err(outside());
     }
     let hint = elsewhere.map(|(schema, table)| format!("{schema}.{table}"));

@@ -204,11 +204,28 @@ fn a_refusal_names_what_was_refused() {
 }
 
 #[test]
-fn a_statement_that_is_too_long_or_has_a_nul_is_refused() {
+fn a_statement_that_is_too_long_or_too_deep_or_has_a_nul_is_refused() {
     let gate = gate();
     let long = format!("SELECT '{}'", "x".repeat(MAX_SQL_BYTES));
     assert!(matches!(gate.check(&long), Err(GateError::TooLong { .. })));
     assert_eq!(gate.check("SELECT 1\0; DROP TABLE x"), Err(GateError::Nul));
-    let deep = format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000));
-    assert!(gate.check(&deep).is_err());
+    let deep = format!("SELECT {}1", "1 + ".repeat(200));
+    assert_eq!(gate.check(&deep), Err(GateError::TooDeep));
+    let deeper = format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000));
+    assert!(gate.check(&deeper).is_err());
+}
+
+#[test]
+fn only_plain_names_of_the_lake_are_looked_up_one_by_one() {
+    let gate = gate();
+    let permit = |sql: &str| gate.check(sql).expect(sql);
+    assert_eq!(
+        permit("FROM a.b, lake.c, lake.d.e, f").plain_tables(),
+        Some(vec![("a", "b"), ("main", "c"), ("d", "e"), ("main", "f"),])
+    );
+    for odd in
+        ["FROM \"x.parquet\"", "FROM a.\"b\"\"c\"", "FROM a.\"*\"", "FROM memory.a.b", "SHOW TABLES FROM a"]
+    {
+        assert_eq!(permit(odd).plain_tables(), None, "{odd}");
+    }
 }

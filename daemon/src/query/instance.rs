@@ -1,4 +1,8 @@
 //! The second instance of DuckDB: in memory, the lake attached read-only, nothing else within reach.
+//!
+//! It is the second line of defence only. DuckDB itself lets a statement write below the data directory, create
+//! temporary tables and read the catalog file (whose path counts as allowed once it is attached): those are
+//! `gate`'s to refuse.
 
 use std::{
     path::{Path, PathBuf},
@@ -104,4 +108,58 @@ fn literal(what: &'static str, path: &Path) -> Result<String, QueryError> {
         .filter(plain)
         .map(|text| text.trim_end_matches('/').to_owned())
         .ok_or_else(|| QueryError::BadPath { what, path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// The second line of defence: what the instance itself refuses, were the gate ever wrong.
+    #[test]
+    fn the_instance_alone_cannot_write_the_lake_nor_leave_it() {
+        let extensions = std::env::var_os("DUCKDB_LIB_DIR").expect("cargo sets DUCKDB_LIB_DIR");
+        let extensions = fs::canonicalize(extensions).expect("DuckDB's files are fetched by `make deps`");
+        let lake = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(lake.path()).unwrap();
+        fs::create_dir(root.join("data")).unwrap();
+        let (shown, library) = (root.display(), extensions.display());
+        Connection::open_in_memory()
+            .unwrap()
+            .execute_batch(&format!(
+                "LOAD '{library}/sqlite_scanner.duckdb_extension';
+                 LOAD '{library}/ducklake.duckdb_extension';
+                 ATTACH 'ducklake:sqlite:{shown}/catalog.sqlite' AS lake
+                     (DATA_PATH '{shown}/data/', META_JOURNAL_MODE 'WAL');
+                 CREATE TABLE lake.main.t AS SELECT 1 AS i;"
+            ))
+            .unwrap();
+
+        let root_instance = open(&QuerySettings::for_lake(&root, &extensions)).unwrap();
+        let connection = root_instance.try_clone().unwrap();
+        connection.execute_batch("USE lake; BEGIN TRANSACTION READ ONLY; SELECT * FROM t; ROLLBACK").unwrap();
+        let refused = [
+            "INSERT INTO lake.main.t VALUES (2)",
+            "CREATE TABLE lake.main.u (i INTEGER)",
+            "DROP TABLE lake.main.t",
+            "ATTACH '/tmp/stellar-lake-must-not-exist.db' AS x",
+            "COPY (SELECT 1) TO '/tmp/stellar-lake-must-not-exist.csv'",
+            "SELECT * FROM read_text('/etc/passwd')",
+            "SELECT * FROM '/etc/passwd'",
+            "SET memory_limit = '1TB'",
+            "SET enable_external_access = true",
+            "SET GLOBAL temp_directory = '/tmp'",
+            "INSTALL httpfs",
+            "LOAD httpfs",
+        ];
+        for sql in refused {
+            assert!(connection.execute_batch(sql).is_err(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_a_quote_is_refused_before_it_reaches_sql() {
+        let settings = QuerySettings::for_lake(Path::new("/tmp/o'clock"), Path::new("/x"));
+        assert!(matches!(open(&settings), Err(QueryError::BadPath { .. })));
+    }
 }

@@ -86,7 +86,7 @@ impl Source for Filesystem {
             let (first, _) = inner.end_object(Side::Oldest)?;
             // The name of the first object may begin before the first ledger: the batch inside tells.
             let object = inner.read_object(LedgerSeq::new(first))?;
-            let (_, _, ledgers) = decode::split_batch(object.bytes, &object.origin)?;
+            let (_, _, ledgers) = decode::split_batch(&object.bytes, &object.origin)?;
             ledgers.first().map(|l| l.seq).ok_or_else(|| inner.empty())
         }))
     }
@@ -300,10 +300,15 @@ impl Inner {
         Ok(layout)
     }
 
-    /// Path and size of the object that holds `seq`, under either suffix.
+    /// Path and size of the object that holds `seq`, under either suffix. Lakes that were copied together without
+    /// their partition folders are served too.
     fn find(&self, seq: LedgerSeq, layout: Layout) -> Result<Option<(PathBuf, u64)>, SourceError> {
-        for suffix in ["xdr.zst", "xdr.zstd"] {
-            let path = self.path.join(format!("{}.{suffix}", layout.key(seq)));
+        let key = layout.key(seq);
+        let flat = key.rsplit('/').next().unwrap_or(&key);
+        let names =
+            [(key.as_str(), "xdr.zst"), (flat, "xdr.zst"), (key.as_str(), "xdr.zstd"), (flat, "xdr.zstd")];
+        for (key, suffix) in names {
+            let path = self.path.join(format!("{key}.{suffix}"));
             match fs::metadata(&path) {
                 Ok(data) => return Ok(Some((path, data.len()))),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -335,11 +340,10 @@ impl Inner {
                 }
                 Ok(best)
             };
-        let directory = if layout.batches_per_partition > 1 {
-            let is_partition = |name: &str| first_of_name(name).is_some() && !name.contains('.');
-            pick(&self.path, &is_partition)?.ok_or_else(|| self.empty())?.1
-        } else {
-            self.path.clone()
+        let is_partition = |name: &str| first_of_name(name).is_some() && !name.contains('.');
+        let directory = match pick(&self.path, &is_partition)? {
+            Some((_, partition)) if layout.batches_per_partition > 1 => partition,
+            Some(_) | None => self.path.clone(),
         };
         let (first, _) = pick(&directory, &is_object)?.ok_or_else(|| self.empty())?;
         Ok((first, layout))
@@ -362,15 +366,14 @@ impl Inner {
         layout: Layout,
     ) -> Result<Vec<RawLedger>, SourceError> {
         let object = read(path, from)?;
-        let (origin, bytes) = (object.origin.clone(), object.bytes.clone());
         let corrupt = |reason: String| SourceError::Corrupt {
-            origin: origin.clone(),
+            origin: object.origin.clone(),
             seq: from,
             reason,
-            evidence: bytes.clone(),
+            evidence: object.bytes.clone(),
         };
         let (_, _, ledgers) =
-            decode::split_batch(object.bytes, &object.origin).map_err(|e| corrupt(e.to_string()))?;
+            decode::split_batch(&object.bytes, &object.origin).map_err(|e| corrupt(e.to_string()))?;
         let (low, high) = layout.object_range(from);
         let mut wanted = from;
         let mut out = Vec::with_capacity(ledgers.len());

@@ -9,6 +9,8 @@ mod renumber;
 mod replay;
 mod sep54;
 mod simulated;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

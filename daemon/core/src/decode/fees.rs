@@ -5,10 +5,12 @@ use stellar_xdr as xdr;
 use super::Transaction;
 
 /// Fees of one transaction, stroops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fees {
     /// Fee charged in the end.
     pub charged: i64,
+    /// False where `charged` may be too much: the meta that knows the refund is empty.
+    pub is_exact: bool,
     /// Inclusion fee charged to a Soroban transaction; `None` for classic ones and where the meta has no changes.
     pub inclusion: Option<i64>,
     /// Part of a Soroban transaction's declared resource fee that came back; `None` as above.
@@ -20,7 +22,7 @@ impl Transaction {
     pub fn fees(&self) -> Fees {
         let in_result = self.result.fee_charged;
         let Some(data) = self.soroban_data() else {
-            return Fees { charged: in_result, ..Fees::default() };
+            return Fees { charged: in_result, is_exact: true, inclusion: None, refund: None };
         };
         let payer = account_key(&self.fee_source());
         let taken = balance_change(&self.fee_changes.0, &payer);
@@ -31,9 +33,11 @@ impl Transaction {
             after.checked_add(post_apply)
         });
         // Before protocol 21 core forgot the refund in the result of Soroban fee bumps.
-        let forgotten = if self.fee_bump().is_some() && self.protocol < 21 { refund } else { None };
+        let forgot = self.fee_bump().is_some() && self.protocol < 21;
+        let forgotten = if forgot { refund } else { None };
         Fees {
             charged: in_result.saturating_sub(forgotten.unwrap_or_default()),
+            is_exact: !forgot || refund.is_some(),
             inclusion: taken.and_then(|change| change.checked_neg()?.checked_sub(data.resource_fee)),
             refund,
         }
@@ -64,5 +68,5 @@ fn balance_change(changes: &[xdr::LedgerEntryChange], account: &[u8; 32]) -> Opt
         (key.0 == *account).then_some(entry.balance)
     });
     let first = balances.next()?;
-    balances.last().unwrap_or(first).checked_sub(first)
+    balances.next_back().unwrap_or(first).checked_sub(first)
 }

@@ -18,6 +18,7 @@ pub(super) struct Walk<'a> {
 }
 
 /// The decoder's words and the offset that it stopped at.
+#[derive(Debug)]
 pub(super) struct Stop {
     pub(super) reason: String,
     pub(super) offset: u64,

@@ -11,7 +11,7 @@ use arrow_schema::{DataType, TimeUnit};
 use serde::Serialize;
 
 use super::text::TextBuilder;
-use crate::ledger::Hash32;
+use crate::{ledger::Hash32, text::Strkey};
 
 /// Builds the column of a [`Cell`].
 pub trait ColumnBuilder: Default + fmt::Debug {
@@ -172,16 +172,16 @@ text_cell!(
 );
 text_cell!(
     /// An account's ed25519 key as its `G...` strkey.
-    Account, [u8; 32], |value, to| to.push(&stellar_strkey::ed25519::PublicKey(value).to_string())
+    Account, [u8; 32], |value, to| to.push(Strkey::account(value).as_str())
 );
 text_cell!(
     /// A muxed account, id and ed25519 key, as its `M...` strkey.
     Muxed, (u64, [u8; 32]),
-    |value, to| to.push(&stellar_strkey::ed25519::MuxedAccount { id: value.0, ed25519: value.1 }.to_string())
+    |value, to| to.push(Strkey::muxed_account(value.0, value.1).as_str())
 );
 text_cell!(
     /// A contract id as its `C...` strkey.
-    Contract, [u8; 32], |value, to| to.push(&stellar_strkey::Contract(value).to_string())
+    Contract, [u8; 32], |value, to| to.push(Strkey::contract(value).as_str())
 );
 text_cell!(
     /// Compact JSON of a borrowed value; of an XDR value it is SEP-51.

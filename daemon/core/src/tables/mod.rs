@@ -7,7 +7,11 @@ use arrow_array::RecordBatch;
 use crate::{decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
 pub mod ledgers;
+pub mod operations;
 pub mod transactions;
+
+#[cfg(test)]
+mod tests;
 
 /// What a run stamps on every row.
 #[derive(Clone, Debug)]
@@ -91,7 +95,7 @@ macro_rules! tables {
     };
 }
 
-tables! { ledgers, transactions }
+tables! { ledgers, transactions, operations }
 
 /// Identity of all tables: changes with any name, type or nullness.
 pub fn fingerprint() -> String {

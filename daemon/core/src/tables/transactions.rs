@@ -110,7 +110,8 @@ table! {
         soroban_fee_refund: Option<i64>,
         /// Resource fee charged in the end: declared less refund, stroops.
         soroban_fee_charged: Option<i64>,
-        /// Bid that was not charged: max_fee less fee_charged, stroops.
+        /// Bid that was not charged: max_fee less fee_charged, stroops; NULL where the refund that fee_charged needs is
+        /// not known.
         soroban_fee_wasted: Option<i64>,
         /// `invoke_contract`, `create_contract`, `create_contract_v2` or `upload_wasm`.
         soroban_host_function_type: Option<Word>,
@@ -231,7 +232,7 @@ fn push(ledger: &Ledger, tx: &Transaction, out: &mut Columns) -> Result<(), Extr
         soroban_fee_refund: fees.refund,
         soroban_fee_charged: soroban.fee_charged,
         soroban_fee_wasted: soroban.fee_wasted,
-        soroban_host_function_type: soroban.function.map(|f| words::host_function_type(f.discriminant())),
+        soroban_host_function_type: soroban.function.map(host_function),
         soroban_contract_id: soroban.contract(),
         soroban_contract_events_count: soroban.events,
         signatures_count: count("signatures_count", signatures.len())?,
@@ -307,7 +308,10 @@ impl<'t> Soroban<'t> {
                 .refund
                 .map(|refund| less(data.resource_fee, refund, "soroban_fee_charged"))
                 .transpose()?,
-            fee_wasted: Some(less(tx.fee_bid(), fees.charged, "soroban_fee_wasted")?),
+            fee_wasted: fees
+                .is_exact
+                .then(|| less(tx.fee_bid(), fees.charged, "soroban_fee_wasted"))
+                .transpose()?,
         })
     }
 
@@ -319,6 +323,16 @@ impl<'t> Soroban<'t> {
         let Some(xdr::HostFunction::InvokeContract(args)) = self.function else { return None };
         let xdr::ScAddress::Contract(xdr::ContractId(id)) = &args.contract_address else { return None };
         Some(id.0)
+    }
+}
+
+/// The words of Stellar's public data set; `upload_wasm` is `upload_contract_wasm` in SEP-51.
+fn host_function(function: &xdr::HostFunction) -> &'static str {
+    match function {
+        xdr::HostFunction::UploadContractWasm(_) => "upload_wasm",
+        xdr::HostFunction::InvokeContract(_)
+        | xdr::HostFunction::CreateContract(_)
+        | xdr::HostFunction::CreateContractV2(_) => words::host_function_type(function.discriminant()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use stellar_xdr::{self as xdr, WriteXdr};
 
-use super::Lossy;
+use super::{Lossy, strkey_of};
 use crate::ledger::Hash32;
 
 /// What the columns say of an asset. Shown as `native` or `CODE:ISSUER`.
@@ -92,7 +92,7 @@ impl<'a> From<&'a xdr::TrustLineAsset> for AssetParts<'a> {
 impl fmt::Display for AssetParts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.credit {
-            Some((code, issuer)) => write!(f, "{code}:{issuer}"),
+            Some((code, issuer)) => write!(f, "{code}:{}", strkey_of(issuer)),
             None => f.write_str(crate::words::asset_type(self.ty)),
         }
     }

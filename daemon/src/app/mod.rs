@@ -3,7 +3,7 @@
 
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, io::ErrorKind, sync::Arc, time::Duration};
 
 use lake_core::{LedgerSeq, Network, tables::SPECS};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::Exit,
     config::{NetworkSettings, Settings},
-    control,
+    control::{self, ControlError, ControlSocket},
     lake::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings,
@@ -47,6 +47,31 @@ impl From<LakeError> for AppError {
     }
 }
 
+impl From<ControlError> for AppError {
+    fn from(error: ControlError) -> Self {
+        let exit = match &error {
+            ControlError::PathTooLong { .. } | ControlError::BadPath { .. } => Exit::Config,
+            ControlError::InUse { .. } | ControlError::NotASocket { .. } => Exit::Unavailable,
+            ControlError::Bind { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                Exit::Permission
+            }
+            ControlError::Bind { .. } | ControlError::Serve { .. } => Exit::Io,
+        };
+        Self::new(exit, chain(&error))
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
 /// Settings of the lake as the storage wants them.
 pub fn lake_settings(settings: &Settings) -> LakeSettings {
     let maintenance = &settings.maintenance;
@@ -77,6 +102,7 @@ pub fn lake_settings(settings: &Settings) -> LakeSettings {
 pub fn shared(settings: &Settings, lake: Arc<Lake>, cancel: CancellationToken) -> Shared {
     Shared {
         queue: lake.queue(),
+        encoder: lake.encoder(),
         lake,
         budget: MemoryBudget::new(settings.memory_bytes),
         workers: Arc::new(Semaphore::new(settings.workers)),
@@ -87,6 +113,20 @@ pub fn shared(settings: &Settings, lake: Arc<Lake>, cancel: CancellationToken) -
             version_label: settings.lake.version_label.as_str().into(),
         },
         cancel,
+    }
+}
+
+/// Time for the committer to finish what is in the queue, after the pipelines ended.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+fn query_settings(settings: &Settings, lake: &Lake) -> QuerySettings {
+    QuerySettings {
+        memory_limit_bytes: settings.query.memory_bytes,
+        threads: settings.query.threads,
+        timeout: settings.query.timeout,
+        max_rows: settings.query.max_rows,
+        max_concurrent: settings.query.max_concurrent,
+        ..QuerySettings::for_lake(lake.path(), &lake.extension_dir())
     }
 }
 
@@ -123,26 +163,21 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         .collect::<Result<Vec<_>, LakeError>>()?;
 
     let status = Arc::new(AppStatus::new(lake.clone(), tasks.iter().map(|(task, _)| task.clone()).collect()));
-    let query = QueryExecutor::open(QuerySettings {
-        memory_limit_bytes: settings.query.memory_bytes,
-        threads: settings.query.threads,
-        timeout: settings.query.timeout,
-        max_rows: settings.query.max_rows,
-        max_concurrent: settings.query.max_concurrent,
-        ..QuerySettings::new(lake.catalog_path(), lake.data_path(), lake.extension_dir())
-    })
-    .map_err(|error| {
-        AppError::new(Exit::Internal, format!("the query instance cannot be opened: {error}"))
-    })?;
-    let server = control::Server::bind(&settings.socket, status.clone(), Arc::new(query))
-        .map_err(|error| AppError::new(error.exit(), error))?;
-    let server = tokio::spawn(server.run(serving.clone()));
+    let query = QueryExecutor::open(query_settings(&settings, &lake))
+        .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
+    if let Some(directory) = settings.socket.parent() {
+        tokio::fs::create_dir_all(directory).await.map_err(|error| {
+            AppError::new(Exit::Io, format!("cannot make {} for the socket: {error}", directory.display()))
+        })?;
+    }
+    let socket = ControlSocket::bind(&settings.socket).await?;
+    let server = tokio::spawn(control::serve_on(socket, status.clone(), Some(query), serving.clone()));
 
     let mut pipelines = JoinSet::new();
     for (task, start) in tasks {
         pipelines.spawn(pipeline::supervise(shared.clone(), task, start));
     }
-    let maintenance = settings.maintenance.enabled.then(|| lake.start_maintenance());
+    let maintenance = lake.start_maintenance()?;
     service::ready();
     tracing::info!(lake = %lake.path().display(), socket = %settings.socket.display(), "ready");
     let sweeping = lake.clone();
@@ -167,20 +202,25 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         pipelines.abort_all();
     }
     serving.cancel();
-    for (what, task) in [("server", server), ("status", told)] {
-        if let Err(error) = task.await {
-            tracing::error!(what, error = %error, "a task ended early");
-        }
+    match server.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(error = chain(&error), "the control socket failed"),
+        Err(error) => tracing::error!(error = %error, "the control server ended early"),
+    }
+    if let Err(error) = told.await {
+        tracing::error!(error = %error, "the task that tells the service manager ended early");
     }
     match sweep.await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!(error = %error, "files of earlier processes were not swept"),
         Err(error) => tracing::error!(error = %error, "the sweep ended early"),
     }
-    drop(maintenance);
-    tokio::task::spawn_blocking(move || lake.close(Duration::from_secs(10)))
-        .await
-        .map_err(|error| AppError::new(Exit::Internal, error))??;
+    tokio::task::spawn_blocking(move || {
+        drop(maintenance);
+        lake.close(CLOSE_DEADLINE)
+    })
+    .await
+    .map_err(|error| AppError::new(Exit::Internal, error))??;
     tracing::info!("stopped");
     if drained.is_err() {
         return Err(AppError::new(

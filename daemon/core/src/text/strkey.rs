@@ -1,0 +1,138 @@
+//! Addresses as strkeys (SEP-23), for the kinds that rows are full of.
+//!
+//! A dense ledger shows tens of thousands of addresses, so these are encoded with a table and without a heap; the rare
+//! kinds are left to the `stellar-strkey` crate, which also tests this one.
+
+use std::fmt;
+
+/// First byte of each kind, which makes its first letter.
+const ACCOUNT: u8 = 6 << 3;
+const MUXED_ACCOUNT: u8 = 12 << 3;
+const CONTRACT: u8 = 2 << 3;
+
+/// The text of an address: at most 69 letters and digits, kept in place.
+#[derive(Clone, Copy)]
+pub struct Strkey {
+    text: [u8; Self::LONGEST],
+    len: usize,
+}
+
+impl Strkey {
+    /// Letters of a muxed address.
+    const LONGEST: usize = 69;
+
+    /// `G...` of an ed25519 key.
+    pub fn account(key: [u8; 32]) -> Self {
+        Self::of::<35>(ACCOUNT, &key, &[])
+    }
+
+    /// `M...` of an ed25519 key and a multiplexing id.
+    pub fn muxed_account(id: u64, key: [u8; 32]) -> Self {
+        Self::of::<43>(MUXED_ACCOUNT, &key, &id.to_be_bytes())
+    }
+
+    /// `C...` of a contract's id.
+    pub fn contract(id: [u8; 32]) -> Self {
+        Self::of::<35>(CONTRACT, &id, &[])
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        let text = self.text.get(..self.len).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Kind, payload and checksum, `N` bytes in all, five bits to a letter.
+    fn of<const N: usize>(kind: u8, key: &[u8; 32], id: &[u8]) -> Self {
+        let mut bytes = [0; N];
+        if let [first, payload @ .., low, high] = bytes.as_mut_slice() {
+            *first = kind;
+            let (for_key, for_id) = payload.split_at_mut(key.len().min(payload.len()));
+            for_key.iter_mut().zip(key).for_each(|(slot, byte)| *slot = *byte);
+            for_id.iter_mut().zip(id).for_each(|(slot, byte)| *slot = *byte);
+            [*low, *high] = crc16(kind, payload).to_le_bytes();
+        }
+        let mut text = [0; Self::LONGEST];
+        let len = (N * 8).div_ceil(5);
+        for (letters, five) in text.chunks_mut(8).zip(bytes.chunks(5)) {
+            let mut group = [0; 8];
+            group.iter_mut().skip(3).zip(five).for_each(|(slot, byte)| *slot = *byte);
+            let group = u64::from_be_bytes(group);
+            for (slot, shift) in letters.iter_mut().zip([35, 30, 25, 20, 15, 10, 5, 0]) {
+                *slot = letter(group >> shift);
+            }
+        }
+        Self { text, len }
+    }
+}
+
+impl fmt::Display for Strkey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Strkey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Letter of base32 (RFC 4648) for the lowest five bits.
+fn letter(bits: u64) -> u8 {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    usize::try_from(bits & 31).ok().and_then(|n| LETTERS.get(n)).copied().unwrap_or_default()
+}
+
+/// CRC-16/XMODEM of a byte and of words of four bytes, a word at a time.
+fn crc16(first: u8, words: &[u8]) -> u16 {
+    let look = |table: &[u16; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or_default();
+    words.chunks_exact(4).fold(look(&AFTER_0, first), |crc, word| {
+        let [high, low] = crc.to_be_bytes();
+        let [a, b, c, d] = word.try_into().unwrap_or_default();
+        look(&AFTER_3, a ^ high) ^ look(&AFTER_2, b ^ low) ^ look(&AFTER_1, c) ^ look(&AFTER_0, d)
+    })
+}
+
+/// Checksums of each byte that so many zero bytes follow.
+static AFTER_0: [u16; 256] = table(0);
+static AFTER_1: [u16; 256] = table(1);
+static AFTER_2: [u16; 256] = table(2);
+static AFTER_3: [u16; 256] = table(3);
+
+const fn table(zeros: u32) -> [u16; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0_u16;
+    let mut slots: &mut [u16] = &mut table;
+    while let Some((slot, rest)) = slots.split_first_mut() {
+        let mut crc = byte << 8;
+        let mut bit = 0;
+        while bit < 8 * (zeros + 1) {
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
+            bit += 1;
+        }
+        *slot = crc;
+        slots = rest;
+        byte += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn addresses_equal_those_of_the_strkey_crate(key: [u8; 32], id: u64) {
+            let account = stellar_strkey::ed25519::PublicKey(key);
+            prop_assert_eq!(Strkey::account(key).to_string(), format!("{account}"));
+            let muxed = stellar_strkey::ed25519::MuxedAccount { ed25519: key, id };
+            prop_assert_eq!(Strkey::muxed_account(id, key).to_string(), format!("{muxed}"));
+            let contract = stellar_strkey::Contract(key);
+            prop_assert_eq!(Strkey::contract(key).to_string(), format!("{contract}"));
+        }
+    }
+}
