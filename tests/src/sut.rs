@@ -74,6 +74,15 @@ impl Sut {
         Self { dir, config, lake, socket, child: None, notify: None, told: Vec::new() }
     }
 
+    /// Writes another configuration for the next start, over the same lake and socket.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn configure(&self, settings: &Settings) {
+        let (lake, socket) = (self.lake.display().to_string(), self.socket.display().to_string());
+        fs::write(&self.config, settings.yaml(&lake, &socket)).expect("a file can be written");
+    }
+
     /// The system's folder; also the daemon's working folder.
     pub fn dir(&self) -> &Path {
         self.dir.path()
