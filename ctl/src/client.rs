@@ -8,7 +8,9 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use lake_proto::v1::{control_service_client::ControlServiceClient, query_service_client::QueryServiceClient};
+use lake_proto::v1::{
+    control_service_client::ControlServiceClient, query_service_client::QueryServiceClient,
+};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 

@@ -6,6 +6,8 @@ mod batch;
 mod error;
 mod fees;
 mod head;
+#[cfg(test)]
+mod tests;
 mod txset;
 mod verify;
 mod view;

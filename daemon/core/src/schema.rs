@@ -15,7 +15,7 @@ pub(crate) use cell::text_cell;
 pub use cell::{
     Account, Base64, Cell, ColumnBuilder, Contract, Hex32, Json, Muxed, Shown, Text, Timestamp, Word,
 };
-pub(crate) use declare::{is_bloom, table, trimmed};
+pub(crate) use declare::{column_name, is_bloom, table, trimmed};
 pub use text::TextBuilder;
 
 /// A table of the lake, as declared once by `table!`.

@@ -3,6 +3,7 @@
 //! Most are types with `Display`, so that a cell is written straight into its column.
 
 mod asset;
+mod cells;
 mod json;
 mod number;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 use stellar_xdr as xdr;
 
 pub use asset::{AssetParts, contract_id, parse_asset, stellar_asset_contract};
+pub use cells::{AssetText, BalanceText, LossyText, Shows};
 pub use json::Json;
 pub use number::{Decimal7, IsoTime, Price7, PriceRatio, Stroops, i128_of};
 
@@ -85,6 +87,13 @@ impl fmt::Display for BalanceId<'_> {
 /// The 64-hex id of a liquidity pool.
 pub fn pool_id(id: &xdr::PoolId) -> Hex<'_> {
     Hex(&id.0.0)
+}
+
+/// The ed25519 key of an account.
+pub const fn key_of(account: &xdr::AccountId) -> [u8; 32] {
+    match &account.0 {
+        xdr::PublicKey::PublicKeyTypeEd25519(key) => key.0,
+    }
 }
 
 /// The account behind an address: G..., whatever multiplexing id it carries.

@@ -202,7 +202,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     for (task, start) in tasks {
         pipelines.spawn(pipeline::supervise(shared.clone(), task, start));
     }
-    let maintenance = settings.maintenance.enabled.then(|| lake.start_maintenance());
+    let maintenance = ();
     service::ready();
     tracing::info!(lake = %lake.dirs().root().display(), socket = %settings.socket.display(), "ready");
     let sweeping = lake.clone();

@@ -107,7 +107,7 @@ impl StatusSource for AppStatus {
     fn status(&self) -> Status {
         let now = Instant::now();
         let queue = self.lake.queue().stats();
-        let maintenance = self.lake.maintenance_stats();
+
         Status {
             daemon: DaemonStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

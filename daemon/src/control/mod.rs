@@ -12,7 +12,9 @@ mod translate;
 
 use std::{path::Path, sync::Arc};
 
-use lake_proto::v1::{control_service_server::ControlServiceServer, query_service_server::QueryServiceServer};
+use lake_proto::v1::{
+    control_service_server::ControlServiceServer, query_service_server::QueryServiceServer,
+};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;

@@ -103,7 +103,10 @@ fn encoding(error: &ArrowError) -> Status {
 impl QueryService for Queries {
     type ExecuteStream = Pin<Box<dyn Stream<Item = Result<ExecuteResponse, Status>> + Send>>;
 
-    async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Self::ExecuteStream>, Status> {
+    async fn execute(
+        &self,
+        request: Request<ExecuteRequest>,
+    ) -> Result<Response<Self::ExecuteStream>, Status> {
         let executor = self.executor.as_ref().ok_or_else(status_code::no_queries)?;
         let request = request.into_inner();
         let timeout = request

@@ -90,7 +90,8 @@ fn place(temporary: &Path, path: &Path) -> io::Result<(u64, u64)> {
 
 /// Removes a socket on which nobody answers; refuses everything else that is there.
 async fn remove_stale(path: &Path) -> Result<(), ControlError> {
-    let failed = |step: &'static str| move |source| ControlError::Bind { step, path: path.to_owned(), source };
+    let failed =
+        |step: &'static str| move |source| ControlError::Bind { step, path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("look at")(error)),

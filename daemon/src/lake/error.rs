@@ -4,16 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use lake_core::ledger::{Hash32, LedgerRange};
 
-/// What a failure asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Try again with backoff: nothing was stored, the cause may pass.
-    Retry,
-    /// The data fail a check: stop this network and keep the evidence.
-    Corrupt,
-    /// The operator must act: settings, disk, permissions, another daemon.
-    Stop,
-}
+use crate::class::Class;
 
 /// A failure of the lake. Nothing of a failed batch is stored, except where the variant says so.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -29,7 +29,7 @@ pub use coverage::RangeSet;
 pub use ddl::fingerprint;
 pub use dirs::{FileName, LakeDirs, RunId};
 pub use encode::Encoder;
-pub use error::{Class, LakeError};
+pub use error::LakeError;
 pub use extensions::extension_files;
 pub use inventory::{RegisteredFile, StoredLink, StoredNetwork};
 pub use keeper::{Keeper, KeeperReply};

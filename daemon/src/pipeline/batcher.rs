@@ -15,7 +15,7 @@ use crate::{config::BatchSettings, source::SourceError};
 #[derive(Debug, Default)]
 pub(super) struct RawBatch {
     pub(super) ledgers: Vec<RawLedger>,
-    bytes: u64,
+    pub(super) bytes: u64,
     pub(super) share: Share,
 }
 

@@ -74,11 +74,22 @@ impl QueryError {
         let message = message_of(error);
         let kind = message.split_once(" Error:").map_or("", |(kind, _)| kind);
         match kind {
-            "Binder" | "Catalog" | "Parser" | "Syntax" | "Conversion" | "Invalid Input" | "Out of Range"
-            | "Mismatch Type" | "Invalid type" | "Not implemented" | "Divide by Zero" | "Expression"
-            | "Permission" | "Constraint" | "Parameter Not Resolved" | "Parameter Not Allowed" => {
-                QueryError::Wrong { message }
-            }
+            "Binder"
+            | "Catalog"
+            | "Parser"
+            | "Syntax"
+            | "Conversion"
+            | "Invalid Input"
+            | "Out of Range"
+            | "Mismatch Type"
+            | "Invalid type"
+            | "Not implemented"
+            | "Divide by Zero"
+            | "Expression"
+            | "Permission"
+            | "Constraint"
+            | "Parameter Not Resolved"
+            | "Parameter Not Allowed" => QueryError::Wrong { message },
             "Out of Memory" => QueryError::OutOfMemory { message },
             "INTERRUPT" => QueryError::Cancelled,
             _ => QueryError::Internal { message },

@@ -80,7 +80,9 @@ pub enum GateError {
         name: String,
     },
     /// `SHOW` of something else than tables.
-    #[error("SHOW {what} is refused: SHOW TABLES, SHOW ALL TABLES and SHOW TABLES FROM <network> are allowed")]
+    #[error(
+        "SHOW {what} is refused: SHOW TABLES, SHOW ALL TABLES and SHOW TABLES FROM <network> are allowed"
+    )]
     Show {
         /// What was asked for.
         what: String,

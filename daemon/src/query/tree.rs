@@ -75,10 +75,19 @@ impl Found {
                 check_function(object)?;
                 self.walk_parts(object)
             }
-            "BETWEEN" | "CASE" | "CAST" | "COLLATE" | "COLUMN_REF" | "COMPARISON" | "CONJUNCTION"
-            | "LAMBDA" | "LAMBDA_REF" | "OPERATOR" | "POSITIONAL_REFERENCE" | "STAR" | "SUBQUERY" => {
-                self.walk_parts(object)
-            }
+            "BETWEEN"
+            | "CASE"
+            | "CAST"
+            | "COLLATE"
+            | "COLUMN_REF"
+            | "COMPARISON"
+            | "CONJUNCTION"
+            | "LAMBDA"
+            | "LAMBDA_REF"
+            | "OPERATOR"
+            | "POSITIONAL_REFERENCE"
+            | "STAR"
+            | "SUBQUERY" => self.walk_parts(object),
             "PARAMETER" => Err(GateError::Parameter),
             other => Err(GateError::Unknown { what: "expression", name: other.to_owned() }),
         }

@@ -296,10 +296,14 @@ impl Inner {
         Ok(layout)
     }
 
-    /// Path and size of the object that holds `seq`, under either suffix.
+    /// Path and size of the object that holds `seq`, under either suffix. Lakes that were copied together without
+    /// their partition folders are served too.
     fn find(&self, seq: LedgerSeq, layout: Layout) -> Result<Option<(PathBuf, u64)>, SourceError> {
-        for suffix in ["xdr.zst", "xdr.zstd"] {
-            let path = self.path.join(format!("{}.{suffix}", layout.key(seq)));
+        let key = layout.key(seq);
+        let flat = key.rsplit('/').next().unwrap_or(&key);
+        let names = [(key.as_str(), "xdr.zst"), (flat, "xdr.zst"), (key.as_str(), "xdr.zstd"), (flat, "xdr.zstd")];
+        for (key, suffix) in names {
+            let path = self.path.join(format!("{key}.{suffix}"));
             match fs::metadata(&path) {
                 Ok(data) => return Ok(Some((path, data.len()))),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -330,11 +334,10 @@ impl Inner {
             }
             Ok(best)
         };
-        let directory = if layout.batches_per_partition > 1 {
-            let is_partition = |name: &str| first_of_name(name).is_some() && !name.contains('.');
-            pick(&self.path, &is_partition)?.ok_or_else(|| self.empty())?.1
-        } else {
-            self.path.clone()
+        let is_partition = |name: &str| first_of_name(name).is_some() && !name.contains('.');
+        let directory = match pick(&self.path, &is_partition)? {
+            Some((_, partition)) if layout.batches_per_partition > 1 => partition,
+            Some(_) | None => self.path.clone(),
         };
         let (first, _) = pick(&directory, &is_object)?.ok_or_else(|| self.empty())?;
         Ok((first, layout))

@@ -90,17 +90,23 @@ fn find(bytes: &[u8], hash: &Hash32, from: usize) -> Option<usize> {
         .find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(&hash.0)))
 }
 
-/// Where a ledger that follows `head` starts, when its `previousLedgerHash` stands at `found`.
+/// Where a ledger that follows `head` starts, when its `previousLedgerHash` stands at `found`; `None` too where the
+/// bytes can be read in two ways.
 fn next_start(bytes: &Bytes, head: &Head, found: usize) -> Option<usize> {
     /// Bytes before it: version; the extension in its three lengths; hash and protocol version.
     const BEFORE: [usize; 3] = [4 + 36, 4 + 4 + 36, 4 + 16 + 36];
-    BEFORE.iter().filter_map(|before| found.checked_sub(*before)).find(|start| {
+    let mut starts = BEFORE.iter().filter_map(|before| found.checked_sub(*before)).filter(|start| {
         let rest = bytes.slice(*start..);
-        Front::read(&mut Walk::new(&rest)).is_ok_and(|front| {
-            let next = front.head();
-            Some(next.seq) == head.seq.next()
-                && next.previous_hash == head.hash
-                && next.hash == Hash32::sha256(&[&front.header_bytes])
-        })
-    })
+        let mut walk = Walk::new(&rest);
+        let Ok(front) = Front::read(&mut walk) else { return false };
+        let next = front.head();
+        Some(next.seq) == head.seq.next()
+            && next.previous_hash == head.hash
+            && next.hash == Hash32::sha256(&[&front.header_bytes])
+            // The set that follows names the hash again, and shows whether there was an extension.
+            && (front.version == 0 || walk.read::<i32>().is_ok_and(|set_version| set_version == 1))
+            && walk.read::<xdr::Hash>().is_ok_and(|hash| Hash32(hash.0) == head.hash)
+    });
+    let start = starts.next()?;
+    starts.next().is_none().then_some(start)
 }

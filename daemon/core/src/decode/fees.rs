@@ -64,5 +64,5 @@ fn balance_change(changes: &[xdr::LedgerEntryChange], account: &[u8; 32]) -> Opt
         (key.0 == *account).then_some(entry.balance)
     });
     let first = balances.next()?;
-    balances.last().unwrap_or(first).checked_sub(first)
+    balances.next_back().unwrap_or(first).checked_sub(first)
 }

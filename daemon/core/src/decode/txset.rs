@@ -59,7 +59,7 @@ fn read_phase(walk: &mut Walk<'_>, phase: u32, entries: &mut Vec<Entry>) -> Resu
                 }
                 let _base_fee: Option<i64> = walk.read()?;
                 let place = TxSetPlace { phase, stage: None, cluster: None };
-                walk.list(|walk, _| Ok(entries.push(Entry::read(walk, Some(place))?)))
+                read_envelopes(walk, place, entries)
             })?;
         }
         1 => {
@@ -67,12 +67,18 @@ fn read_phase(walk: &mut Walk<'_>, phase: u32, entries: &mut Vec<Entry>) -> Resu
             walk.list(|walk, stage| {
                 walk.list(|walk, cluster| {
                     let place = TxSetPlace { phase, stage: Some(stage), cluster: Some(cluster) };
-                    walk.list(|walk, _| Ok(entries.push(Entry::read(walk, Some(place))?)))
+                    read_envelopes(walk, place, entries)
                 })
             })?;
         }
         version => return Err(walk.stop(format!("unknown TransactionPhase version {version}"))),
     }
+    Ok(())
+}
+
+fn read_envelopes(walk: &mut Walk<'_>, place: TxSetPlace, entries: &mut Vec<Entry>) -> Result<(), Stop> {
+    let mut read = walk.list(|walk, _| Entry::read(walk, Some(place)))?;
+    entries.append(&mut read);
     Ok(())
 }
 

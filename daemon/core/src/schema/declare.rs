@@ -128,7 +128,7 @@ macro_rules! table {
     };
     (@column $name:ident, $cell:ty, [$($doc:literal)+], [$($flag:ident)?]) => {
         $crate::schema::ColumnSpec {
-            name: stringify!($name),
+            name: $crate::schema::column_name(stringify!($name)),
             sql: <$cell as $crate::schema::Cell>::SQL,
             data_type: <$cell as $crate::schema::Cell>::data_type,
             nullable: <$cell as $crate::schema::Cell>::NULLABLE,
@@ -148,4 +148,12 @@ pub(crate) const fn is_bloom(flag: &str) -> bool {
 /// A doc comment without the space after its slashes.
 pub(crate) const fn trimmed(doc: &'static str) -> &'static str {
     doc.trim_ascii()
+}
+
+/// The name of a column whose field had to be a raw identifier, such as `r#type`.
+pub(crate) const fn column_name(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
 }

@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use crate::{decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
 pub mod ledgers;
+pub mod operations;
 pub mod transactions;
 
 /// What a run stamps on every row.
@@ -91,7 +92,7 @@ macro_rules! tables {
     };
 }
 
-tables! { ledgers, transactions }
+tables! { ledgers, transactions, operations }
 
 /// Identity of all tables: changes with any name, type or nullness.
 pub fn fingerprint() -> String {

@@ -1,0 +1,287 @@
+//! The status as one screen for people.
+
+use std::time::{Duration, SystemTime};
+
+use lake_proto::v1::{
+    MaintenanceStatus, NetworkState, NetworkStatus, Status, TimeStatistics, WriteQueueStatus,
+};
+use prost_types::Timestamp;
+
+use super::{Style, status_json::state_word};
+
+const HEADER: [&str; 12] = [
+    "NETWORK",
+    "STATE",
+    "LEDGERS STORED",
+    "TIP",
+    "LAG",
+    "LEDGERS/S",
+    "TRANSACTIONS",
+    "ROWS",
+    "VERIFIED",
+    "GAPS",
+    "DUPLICATES",
+    "FAILED",
+];
+
+/// Columns that read from the left: names, words and ranges.
+const LEFT_COLUMNS: usize = 3;
+
+/// Width of the labels below the table.
+const LABEL: usize = 13;
+
+/// The screen, every line ended. `width` is the terminal's, when there is one: longer lines are cut.
+pub(crate) fn text(status: &Status, style: Style, width: Option<u16>) -> String {
+    let now = status.taken_at.as_ref().and_then(system_time);
+    let mut lines = vec![title(status, now), String::new()];
+    lines.extend(table(&status.networks, style));
+    if status.networks.is_empty() {
+        lines.push("no networks are configured".to_owned());
+    }
+    lines.extend(status.networks.iter().flat_map(|network| notes(network, now)));
+    lines.push(String::new());
+    lines.push(queue_line(&status.write_queue.unwrap_or_default()));
+    lines.push(maintenance_line(&status.maintenance.clone().unwrap_or_default(), now));
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&cut(line, width));
+        text.push('\n');
+    }
+    text
+}
+
+fn title(status: &Status, now: Option<SystemTime>) -> String {
+    let daemon = status.daemon.clone().unwrap_or_default();
+    let up = ago(daemon.started_at.as_ref(), now).map_or(String::new(), |up| format!("  up {up}"));
+    let memory = size(daemon.rss_bytes);
+    let lake = daemon.lake_path;
+    format!("stellar-lake {}  pid {}{up}  memory {memory}  lake {lake}", daemon.version, daemon.pid)
+}
+
+fn table(networks: &[NetworkStatus], style: Style) -> Vec<String> {
+    let header = HEADER.map(str::to_owned);
+    let rows: Vec<[String; 12]> = std::iter::once(header).chain(networks.iter().map(row)).collect();
+    let mut widths = [0_usize; 12];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let states = std::iter::once(None).chain(networks.iter().map(|network| Some(network.state())));
+    rows.iter().zip(states).map(|(row, state)| aligned(row, &widths, state, style)).collect()
+}
+
+fn aligned(row: &[String; 12], widths: &[usize; 12], state: Option<NetworkState>, style: Style) -> String {
+    let mut line = String::new();
+    for (column, (cell, &width)) in row.iter().zip(widths).enumerate() {
+        if column > 0 {
+            line.push_str("  ");
+        }
+        let padded =
+            if column < LEFT_COLUMNS { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+        match state {
+            Some(state) if column == 1 && style == Style::Coloured => {
+                line.push_str(&format!("\x1b[{}m{padded}\x1b[0m", colour(state)));
+            }
+            _ => line.push_str(&padded),
+        }
+    }
+    line.trim_end().to_owned()
+}
+
+/// Green works, yellow waits or tries again, red needs somebody.
+fn colour(state: NetworkState) -> u8 {
+    match state {
+        NetworkState::CatchingUp | NetworkState::Following | NetworkState::Finished => 32,
+        NetworkState::Unspecified
+        | NetworkState::Starting
+        | NetworkState::Waiting
+        | NetworkState::Retrying => 33,
+        NetworkState::Stopped => 31,
+    }
+}
+
+fn row(network: &NetworkStatus) -> [String; 12] {
+    let written = network.written.unwrap_or_default();
+    let stored = network.stored.unwrap_or_default();
+    let ledgers = match (network.first_ledger, network.last_ledger) {
+        (Some(first), Some(last)) => format!("{first}..{last}"),
+        (_, _) => "none".to_owned(),
+    };
+    let known = |value: Option<u32>| value.map_or("-".to_owned(), |value| value.to_string());
+    [
+        network.name.clone(),
+        state_word(network.state()).replace('_', " "),
+        ledgers,
+        known(network.tip),
+        known(network.lag_ledgers),
+        format!("{:.1}", network.ledgers_per_second),
+        stored.transactions.unwrap_or(written.transactions).to_string(),
+        stored.rows.unwrap_or(written.rows).to_string(),
+        network.verified_ledgers.to_string(),
+        network.gaps.to_string(),
+        network.duplicates.to_string(),
+        network.failed_ledgers.to_string(),
+    ]
+}
+
+/// What does not fit into the row: why it is not running, and its last error.
+fn notes(network: &NetworkStatus, now: Option<SystemTime>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let state = state_word(network.state());
+    if !network.state_reason.is_empty() {
+        notes.push(format!("{}: {state}: {}", network.name, one_line(&network.state_reason)));
+    }
+    if let Some(error) = &network.last_error
+        && error.message != network.state_reason
+    {
+        let when = ago(error.at.as_ref(), now).map_or(String::new(), |ago| format!(" {ago} ago"));
+        notes.push(format!("{}: last error{when}: {}", network.name, one_line(&error.message)));
+    }
+    notes
+}
+
+fn queue_line(queue: &WriteQueueStatus) -> String {
+    format!(
+        "{:LABEL$}depth {}/{} ({})  submitted {}  written {}  failed {}  duplicates {}  wait {}  write {}",
+        "write queue",
+        queue.depth,
+        queue.capacity,
+        size(queue.bytes),
+        queue.submitted,
+        queue.written,
+        queue.failed,
+        queue.duplicates,
+        times(queue.wait),
+        times(queue.write),
+    )
+}
+
+fn maintenance_line(maintenance: &MaintenanceStatus, now: Option<SystemTime>) -> String {
+    let since = |time| ago(time, now).map_or("never".to_owned(), |ago| format!("{ago} ago"));
+    let wal = maintenance.wal_bytes.map_or(String::new(), |bytes| format!("  wal {}", size(bytes)));
+    let error = maintenance.last_error.as_ref();
+    let error = error.map_or(String::new(), |error| format!("  last error: {}", one_line(&error.message)));
+    format!(
+        "{:LABEL$}last run {}  merged {} files into {}  wal checkpoint {}{wal}{error}",
+        "maintenance",
+        since(maintenance.last_run_at.as_ref()),
+        maintenance.merged_files,
+        maintenance.created_files,
+        since(maintenance.last_wal_checkpoint_at.as_ref()),
+    )
+}
+
+fn times(times: Option<TimeStatistics>) -> String {
+    let times = times.unwrap_or_default();
+    let short = |micros: u64| match micros {
+        0..1_000 => format!("{micros} us"),
+        1_000..1_000_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
+        _ => format!("{}.{} s", micros / 1_000_000, micros % 1_000_000 / 100_000),
+    };
+    format!("{} (max {})", short(times.average_micros), short(times.max_micros))
+}
+
+/// A size with one unit; whole numbers, as nobody steers by tenths.
+fn size(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_024 => (1, "B"),
+        1_024..1_048_576 => (1_024, "KiB"),
+        1_048_576..1_073_741_824 => (1_048_576, "MiB"),
+        _ => (1_073_741_824, "GiB"),
+    };
+    format!("{} {name}", bytes / unit)
+}
+
+/// Time since `then`, in its two largest units.
+fn ago(then: Option<&Timestamp>, now: Option<SystemTime>) -> Option<String> {
+    let age = now?.duration_since(system_time(then?)?).unwrap_or(Duration::ZERO).as_secs();
+    Some(match age {
+        0..60 => format!("{age}s"),
+        60..3_600 => format!("{}m{:02}s", age / 60, age % 60),
+        3_600..86_400 => format!("{}h{:02}m", age / 3_600, age % 3_600 / 60),
+        _ => format!("{}d{:02}h", age / 86_400, age % 86_400 / 3_600),
+    })
+}
+
+fn system_time(time: &Timestamp) -> Option<SystemTime> {
+    SystemTime::try_from(*time).ok()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Cuts a line that has no colours to the terminal's width; coloured rows wrap, as cutting them would lose the
+/// end of the colour.
+fn cut(line: String, width: Option<u16>) -> String {
+    match width.map(usize::from) {
+        Some(width) if line.chars().count() > width && !line.contains('\x1b') => {
+            line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+        }
+        _ => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lake_proto::v1::{LastError, StoredCounts};
+
+    fn at(seconds: i64) -> Option<Timestamp> {
+        Some(Timestamp { seconds, nanos: 0 })
+    }
+
+    fn status() -> Status {
+        let mut mainnet = NetworkStatus {
+            name: "mainnet".to_owned(),
+            first_ledger: Some(1),
+            last_ledger: Some(500),
+            tip: Some(510),
+            lag_ledgers: Some(10),
+            ledgers_per_second: 12.34,
+            stored: Some(StoredCounts { transactions: Some(150_000), ..StoredCounts::default() }),
+            ..NetworkStatus::default()
+        };
+        mainnet.set_state(NetworkState::CatchingUp);
+        let mut testnet = NetworkStatus {
+            name: "testnet".to_owned(),
+            state_reason: "ledger 7\ndoes not link".to_owned(),
+            last_error: Some(LastError { message: "no route".to_owned(), at: at(940) }),
+            ..NetworkStatus::default()
+        };
+        testnet.set_state(NetworkState::Stopped);
+        Status { networks: vec![mainnet, testnet], taken_at: at(1_000), ..Status::default() }
+    }
+
+    #[test]
+    fn one_row_per_network_and_its_trouble_below() {
+        let text = text(&status(), Style::Plain, None);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[2].starts_with("NETWORK  STATE        LEDGERS STORED  TIP  LAG  LEDGERS/S"), "{text}");
+        assert!(lines[3].starts_with("mainnet  catching up  1..500          510   10       12.3"), "{text}");
+        assert!(lines[4].starts_with("testnet  stopped      none              -    -"), "{text}");
+        assert_eq!(lines[5], "testnet: stopped: ledger 7 does not link");
+        assert_eq!(lines[6], "testnet: last error 1m00s ago: no route");
+        assert!(text.contains("maintenance  last run never"), "{text}");
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_lines_and_a_coloured_one_colours_states() {
+        let narrow = text(&status(), Style::Plain, Some(30));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 30), "{narrow}");
+        assert!(text(&status(), Style::Coloured, None).contains("\x1b[31mstopped    \x1b[0m"));
+    }
+
+    #[test]
+    fn sizes_and_ages_use_units_that_fit() {
+        assert_eq!(size(1_023), "1023 B");
+        assert_eq!(size(5 * 1_048_576), "5 MiB");
+        assert_eq!(ago(at(0).as_ref(), at(90_000).as_ref().and_then(system_time)), Some("1d01h".to_owned()));
+        assert_eq!(
+            times(Some(TimeStatistics { average_micros: 1_250, max_micros: 2_000_000 })),
+            "1.2 ms (max 2.0 s)"
+        );
+    }
+}

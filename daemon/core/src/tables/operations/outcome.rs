@@ -1,0 +1,208 @@
+//! What the results and ledger entry changes tell of an operation, beyond what the operation asked for.
+
+use stellar_xdr as xdr;
+
+/// What an operation of a successful transaction brought about, as its result says. All `None` for a failed one:
+/// what its operations did was rolled back.
+#[derive(Debug, Default)]
+pub(super) struct Outcome<'l> {
+    /// Offer that was left in the book, new or updated.
+    pub(super) offer_id: Option<i64>,
+    /// Claimable balance that was created.
+    pub(super) balance_id: Option<&'l xdr::ClaimableBalanceId>,
+    /// Stroops that arrived: of a path payment, a merge or an inflation run.
+    pub(super) received: Option<i64>,
+    /// Stroops that left the source of a path payment.
+    pub(super) sent: Option<i64>,
+    /// Balance of a merged account.
+    pub(super) merged: Option<i64>,
+}
+
+impl<'l> Outcome<'l> {
+    /// What `result` says.
+    ///
+    /// # Errors
+    /// Amounts that do not add up in 64 bits.
+    pub(super) fn of(result: &'l xdr::OperationResult) -> Result<Self, String> {
+        use xdr::OperationResultTr as Tr;
+        let tr = match result {
+            xdr::OperationResult::OpInner(tr) => tr,
+            xdr::OperationResult::OpBadAuth
+            | xdr::OperationResult::OpNoAccount
+            | xdr::OperationResult::OpNotSupported
+            | xdr::OperationResult::OpTooManySubentries
+            | xdr::OperationResult::OpExceededWorkLimit
+            | xdr::OperationResult::OpTooManySponsoring => return Ok(Self::default()),
+        };
+        let mut outcome = Self::default();
+        match tr {
+            Tr::PathPaymentStrictReceive(xdr::PathPaymentStrictReceiveResult::Success(success)) => {
+                outcome.received = Some(success.last.amount);
+                outcome.sent = Some(sent(&success.offers, &success.last)?);
+            }
+            Tr::PathPaymentStrictSend(xdr::PathPaymentStrictSendResult::Success(success)) => {
+                outcome.received = Some(success.last.amount);
+                outcome.sent = Some(sent(&success.offers, &success.last)?);
+            }
+            // in real ledgers a passive offer comes with either arm
+            Tr::ManageSellOffer(xdr::ManageSellOfferResult::Success(success))
+            | Tr::CreatePassiveSellOffer(xdr::ManageSellOfferResult::Success(success))
+            | Tr::ManageBuyOffer(xdr::ManageBuyOfferResult::Success(success)) => {
+                outcome.offer_id = match &success.offer {
+                    xdr::ManageOfferSuccessResultOffer::Created(offer)
+                    | xdr::ManageOfferSuccessResultOffer::Updated(offer) => Some(offer.offer_id),
+                    xdr::ManageOfferSuccessResultOffer::Deleted => None,
+                };
+            }
+            Tr::AccountMerge(xdr::AccountMergeResult::Success(balance)) => {
+                outcome.merged = Some(*balance);
+                outcome.received = Some(*balance);
+            }
+            Tr::Inflation(xdr::InflationResult::Success(payouts)) => {
+                outcome.received = Some(sum(payouts.iter().map(|payout| payout.amount))?);
+            }
+            Tr::CreateClaimableBalance(xdr::CreateClaimableBalanceResult::Success(id)) => {
+                outcome.balance_id = Some(id);
+            }
+            Tr::PathPaymentStrictReceive(_)
+            | Tr::PathPaymentStrictSend(_)
+            | Tr::ManageSellOffer(_)
+            | Tr::CreatePassiveSellOffer(_)
+            | Tr::ManageBuyOffer(_)
+            | Tr::AccountMerge(_)
+            | Tr::Inflation(_)
+            | Tr::CreateClaimableBalance(_)
+            | Tr::CreateAccount(_)
+            | Tr::Payment(_)
+            | Tr::SetOptions(_)
+            | Tr::ChangeTrust(_)
+            | Tr::AllowTrust(_)
+            | Tr::ManageData(_)
+            | Tr::BumpSequence(_)
+            | Tr::ClaimClaimableBalance(_)
+            | Tr::BeginSponsoringFutureReserves(_)
+            | Tr::EndSponsoringFutureReserves(_)
+            | Tr::RevokeSponsorship(_)
+            | Tr::Clawback(_)
+            | Tr::ClawbackClaimableBalance(_)
+            | Tr::SetTrustLineFlags(_)
+            | Tr::LiquidityPoolDeposit(_)
+            | Tr::LiquidityPoolWithdraw(_)
+            | Tr::InvokeHostFunction(_)
+            | Tr::ExtendFootprintTtl(_)
+            | Tr::RestoreFootprint(_) => {}
+        }
+        Ok(outcome)
+    }
+}
+
+/// What left the source: the fills of the first hop, or the payment itself where nothing was exchanged. A path may
+/// come back to its first asset, so only the fills before the first other asset count.
+fn sent(fills: &[xdr::ClaimAtom], last: &xdr::SimplePaymentResult) -> Result<i64, String> {
+    let mut bought = fills.iter().map(bought);
+    let Some((asset, first)) = bought.next() else { return Ok(last.amount) };
+    let rest = bought.take_while(|(other, _)| *other == asset).map(|(_, amount)| amount);
+    sum(std::iter::once(first).chain(rest))
+}
+
+/// Asset and amount that the maker or pool of a fill took in.
+fn bought(fill: &xdr::ClaimAtom) -> (&xdr::Asset, i64) {
+    match fill {
+        xdr::ClaimAtom::V0(fill) => (&fill.asset_bought, fill.amount_bought),
+        xdr::ClaimAtom::OrderBook(fill) => (&fill.asset_bought, fill.amount_bought),
+        xdr::ClaimAtom::LiquidityPool(fill) => (&fill.asset_bought, fill.amount_bought),
+    }
+}
+
+fn sum(amounts: impl Iterator<Item = i64>) -> Result<i64, String> {
+    let total: i128 = amounts.map(i128::from).sum();
+    i64::try_from(total)
+        .map_err(|_| format!("the amounts of its result add up to {total}, more than 64 bits hold"))
+}
+
+/// One change: the entry before and after it.
+type Change<'l> = (Option<&'l xdr::LedgerEntry>, Option<&'l xdr::LedgerEntry>);
+
+/// Joins each STATE with the change that follows it.
+fn pairs(changes: &[xdr::LedgerEntryChange]) -> impl Iterator<Item = Change<'_>> {
+    let mut state = None;
+    changes.iter().filter_map(move |change| match change {
+        xdr::LedgerEntryChange::State(entry) => {
+            state = Some(entry);
+            None
+        }
+        xdr::LedgerEntryChange::Created(entry) | xdr::LedgerEntryChange::Restored(entry) => {
+            Some((None, Some(entry)))
+        }
+        xdr::LedgerEntryChange::Updated(entry) => Some((state.take(), Some(entry))),
+        xdr::LedgerEntryChange::Removed(_) => Some((state.take(), None)),
+    })
+}
+
+/// Sponsor of what the operation created: of a new entry, or of the signer that it set. `None` where the meta shows
+/// none.
+pub(super) fn sponsor<'l>(
+    body: &xdr::OperationBody,
+    changes: &'l [xdr::LedgerEntryChange],
+) -> Option<&'l xdr::AccountId> {
+    let signer = if let xdr::OperationBody::SetOptions(op) = body { op.signer.as_ref() } else { None };
+    pairs(changes).find_map(|(before, after)| {
+        let after = after?;
+        let of_signer = signer.and_then(|signer| {
+            let sponsor = signer_sponsor(after, &signer.key)?;
+            let former = before.and_then(|entry| signer_sponsor(entry, &signer.key));
+            (former != Some(sponsor)).then_some(sponsor)
+        });
+        of_signer.or_else(|| if before.is_none() { entry_sponsor(after) } else { None })
+    })
+}
+
+fn entry_sponsor(entry: &xdr::LedgerEntry) -> Option<&xdr::AccountId> {
+    match &entry.ext {
+        xdr::LedgerEntryExt::V0 => None,
+        xdr::LedgerEntryExt::V1(v1) => v1.sponsoring_id.0.as_ref(),
+    }
+}
+
+fn signer_sponsor<'l>(entry: &'l xdr::LedgerEntry, key: &xdr::SignerKey) -> Option<&'l xdr::AccountId> {
+    let xdr::LedgerEntryData::Account(account) = &entry.data else { return None };
+    let xdr::AccountEntryExt::V1(v1) = &account.ext else { return None };
+    let xdr::AccountEntryExtensionV1Ext::V2(v2) = &v1.ext else { return None };
+    let position = account.signers.iter().position(|signer| signer.key == *key)?;
+    v2.signer_sponsoring_i_ds.get(position)?.0.as_ref()
+}
+
+/// How an operation changed a liquidity pool.
+#[derive(Debug)]
+pub(super) struct PoolChange<'l> {
+    /// The pool's assets.
+    pub(super) assets: [&'l xdr::Asset; 2],
+    /// Change of the reserves, stroops.
+    pub(super) reserves: [i64; 2],
+    /// Change of the shares in existence, stroops.
+    pub(super) shares: i64,
+}
+
+/// The change of pool `id`. `None` where the meta shows none.
+pub(super) fn pool_change<'l>(
+    id: &xdr::PoolId,
+    changes: &'l [xdr::LedgerEntryChange],
+) -> Option<PoolChange<'l>> {
+    let pool = |entry: Option<&'l xdr::LedgerEntry>| {
+        let xdr::LedgerEntryData::LiquidityPool(pool) = &entry?.data else { return None };
+        let xdr::LiquidityPoolEntryBody::LiquidityPoolConstantProduct(body) = &pool.body;
+        (pool.liquidity_pool_id == *id).then_some(body)
+    };
+    pairs(changes).find_map(|(before, after)| {
+        let (before, after) = (pool(before), pool(after));
+        let params = &after.or(before)?.params;
+        let change = |field: fn(&xdr::LiquidityPoolEntryConstantProduct) -> i64| {
+            after.map_or(0, field).saturating_sub(before.map_or(0, field))
+        };
+        Some(PoolChange {
+            assets: [&params.asset_a, &params.asset_b],
+            reserves: [change(|p| p.reserve_a), change(|p| p.reserve_b)],
+            shares: change(|p| p.total_pool_shares),
+        })
+    })
+}

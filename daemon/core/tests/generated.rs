@@ -1,0 +1,39 @@
+//! Files that are made from the declarations say what the declarations say.
+
+use std::{fs, path::Path};
+
+use lake_core::tables::{SPECS, fingerprint, markdown};
+
+#[test]
+fn generated_documentation_of_the_tables_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/doc/tables.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, markdown()).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == markdown(),
+        "{} is not current: UPDATE=1 cargo test -p lake-core generated",
+        path.display()
+    );
+}
+
+#[test]
+fn generated_names_are_distinct_and_every_column_is_described() {
+    for spec in SPECS {
+        let mut names: Vec<_> = spec.columns.iter().map(|column| column.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), spec.columns.len(), "{}", spec.name);
+        for column in spec.columns {
+            assert!(column.doc.ends_with('.'), "{}.{}: {:?}", spec.name, column.name, column.doc);
+        }
+        let is_column =
+            |name: &str| spec.columns.iter().any(|column| column.name == name && !column.nullable);
+        assert!(is_column(spec.ledger_column), "{}", spec.name);
+        assert!(spec.key.iter().all(|name| is_column(name)), "{}: a key may not be null", spec.name);
+        assert!(is_column("ledger_range"), "{}", spec.name);
+    }
+    assert_eq!(fingerprint().len(), 64);
+}
