@@ -1,6 +1,8 @@
 //! Real ledgers by the one-shot command: the testnet chain, record streams of stellar-core, ranges with holes.
 //! Reads `../shared` (or `LAKE_SHARED`) and says so loudly when it is not there.
 
+#![allow(clippy::print_stdout, reason = "the figures of a suite are its output")]
+
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -62,7 +64,10 @@ fn the_testnet_chain_is_in_whole_and_a_second_run_adds_nothing() {
         assert_eq!(number(&lake, &format!("SELECT count(*) FROM {table}")), 10_046);
         assert_eq!(number(&lake, &format!("SELECT count(DISTINCT sequence) FROM {table}")), 10_046);
         assert_eq!(number(&lake, "SELECT count(*) FROM testnet.transactions_row_v2"), 11_303);
-        assert_eq!(number(&lake, "SELECT count(DISTINCT transaction_hash) FROM testnet.transactions_row_v2"), 11_303);
+        assert_eq!(
+            number(&lake, "SELECT count(DISTINCT transaction_hash) FROM testnet.transactions_row_v2"),
+            11_303
+        );
         let named = number(&lake, &format!("SELECT sum(tx_set_operation_count)::BIGINT FROM {table}"));
         assert_eq!(number(&lake, "SELECT count(*) FROM testnet.operations_row_v2"), named);
         let linked = number(

@@ -1,5 +1,7 @@
 //! SIGKILL at random moments: nothing acknowledged is lost, nothing doubled, no batch torn.
 
+#![allow(clippy::print_stdout, reason = "the figures of a suite are its output")]
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -98,9 +100,13 @@ fn kill_and_compare(kills: u64, networks: &[Network; 2], longest: Duration) {
         let Some(lake) = open_after_kill(&sut) else { continue };
         for (network, model) in networks.iter().zip(&mut models) {
             let (last, differences) = compare(&lake, &network.name, model);
-            differences.assert_none(&format!("kill {kill} (SEED={seed}), {} up to ledger {last}", network.name));
+            differences
+                .assert_none(&format!("kill {kill} (SEED={seed}), {} up to ledger {last}", network.name));
             let known = seen.entry(network.name.clone()).or_default();
-            assert!(last >= *known, "kill {kill} (SEED={seed}): ledger {known} was there before, now the last is {last}");
+            assert!(
+                last >= *known,
+                "kill {kill} (SEED={seed}): ledger {known} was there before, now the last is {last}"
+            );
             with_growth += u64::from(last > *known);
             *known = last;
         }
@@ -113,7 +119,12 @@ fn kill_and_compare(kills: u64, networks: &[Network; 2], longest: Duration) {
         before.iter().all(|(name, last)| status.network(name).last_ledger > Some(*last))
     });
     let status = sut.status();
-    assert_eq!((status.write_queue.failed, status.write_queue.duplicates), (0, 0), "{:?}", status.write_queue);
+    assert_eq!(
+        (status.write_queue.failed, status.write_queue.duplicates),
+        (0, 0),
+        "{:?}",
+        status.write_queue
+    );
     let end = sut.terminate();
     assert!(end.success(), "SIGTERM ends the daemon well: {end}\n{}", sut.log());
     let lake = sut.reader();
@@ -133,7 +144,8 @@ fn kill_and_compare(kills: u64, networks: &[Network; 2], longest: Duration) {
     }
     let mut files = Vec::new();
     parquet_files(&sut.lake().join("data"), &mut files);
-    let unfinished: Vec<_> = files.iter().filter(|path| path.extension().is_some_and(|e| e == "tmp")).collect();
+    let unfinished: Vec<_> =
+        files.iter().filter(|path| path.extension().is_some_and(|e| e == "tmp")).collect();
     assert!(unfinished.is_empty(), "left over by killed processes: {unfinished:?}");
     let orphans = files.iter().filter(|path| path.starts_with(sut.lake().join("data"))).count() - registered;
     println!(

@@ -1,5 +1,7 @@
 //! The headline: two networks of 500 ledgers each, at once, through one queue.
 
+#![allow(clippy::print_stdout, reason = "the figures of a suite are its output")]
+
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -29,7 +31,10 @@ fn two_networks_of_500_ledgers_go_through_one_queue_at_once() {
 
     println!("network        ledgers  transactions  operations  batches  avg write ms  ledgers/s");
     for network in &status.networks {
-        let took = finished.iter().find(|(name, _)| *name == network.name).map_or(begun.elapsed(), |(_, took)| *took);
+        let took = finished
+            .iter()
+            .find(|(name, _)| *name == network.name)
+            .map_or(begun.elapsed(), |(_, took)| *took);
         println!(
             "{:<14} {:>7}  {:>12}  {:>10}  {:>7}  {:>12.1}  {:>9.0}",
             network.name,
@@ -48,7 +53,11 @@ fn two_networks_of_500_ledgers_go_through_one_queue_at_once() {
     );
 
     assert!(queue.written >= 20, "20 or more batches: {queue:?}");
-    assert_eq!((queue.depth, queue.submitted, queue.failed, queue.duplicates), (0, queue.written, 0, 0), "{queue:?}");
+    assert_eq!(
+        (queue.depth, queue.submitted, queue.failed, queue.duplicates),
+        (0, queue.written, 0, 0),
+        "{queue:?}"
+    );
     for network in &status.networks {
         let figures = (network.written.ledgers, network.verified_ledgers, network.failed_ledgers);
         assert_eq!(figures, (500, 500, 0), "{}: written, verified and failed ledgers", network.name);
@@ -70,6 +79,10 @@ fn two_networks_of_500_ledgers_go_through_one_queue_at_once() {
         differences.assert_none(name);
         let counts = model.counts(501);
         let written = status.network(name).written;
-        assert_eq!((written.transactions, written.operations), (counts.transactions, counts.operations), "{name}");
+        assert_eq!(
+            (written.transactions, written.operations),
+            (counts.transactions, counts.operations),
+            "{name}"
+        );
     }
 }

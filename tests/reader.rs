@@ -1,6 +1,8 @@
 //! Readers in other processes while the daemon writes flat out: Python's DuckDB with the same extensions, as the same
 //! user and as one without write permission; busy, idle, and with the daemon stopped.
 
+#![allow(clippy::print_stdout, reason = "the figures of a suite are its output")]
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -12,7 +14,8 @@ use std::{
 
 use lake_sim::Density;
 use lake_testkit::{
-    Model, Network, OtherUser, Settings, StatusFigures, Sut, Until, compare_counts, extension_dir, skip, until,
+    Model, Network, OtherUser, Settings, StatusFigures, Sut, Until, compare_counts, extension_dir, skip,
+    until,
 };
 use serde::Deserialize;
 
@@ -35,7 +38,8 @@ struct Python {
 
 impl Python {
     fn install() -> Self {
-        let packages = tempfile::Builder::new().prefix("sl-py-").tempdir().expect("a temporary folder can be made");
+        let packages =
+            tempfile::Builder::new().prefix("sl-py-").tempdir().expect("a temporary folder can be made");
         fs::set_permissions(packages.path(), fs::Permissions::from_mode(0o755)).expect("a mode can be set");
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
         let requirements = here.join("reader-requirements.txt");
@@ -45,17 +49,23 @@ impl Python {
         for program in ["/usr/bin/python3", "python3"] {
             let mut pip = Command::new(program);
             pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-            pip.args(["--only-binary=:all:", "--require-hashes", "--target"]).arg(packages.path().join("site"));
+            pip.args(["--only-binary=:all:", "--require-hashes", "--target"])
+                .arg(packages.path().join("site"));
             pip.arg("-r").arg(&requirements);
             match pip.output() {
                 Ok(output) if output.status.success() => {
                     return Self { program: program.into(), packages, script };
                 }
-                Ok(output) => failures.push(format!("{program}: {}", String::from_utf8_lossy(&output.stderr))),
+                Ok(output) => {
+                    failures.push(format!("{program}: {}", String::from_utf8_lossy(&output.stderr)))
+                }
                 Err(error) => failures.push(format!("{program}: {error}")),
             }
         }
-        panic!("duckdb 1.5.5 for Python cannot be installed: python3 with pip is needed\n{}", failures.join("\n"));
+        panic!(
+            "duckdb 1.5.5 for Python cannot be installed: python3 with pip is needed\n{}",
+            failures.join("\n")
+        );
     }
 
     /// A reader of these networks; without `rounds` it reads until its standard input ends.
@@ -86,8 +96,12 @@ fn report(reader: Child, when: &str) -> Report {
     let output = reader.wait_with_output().expect("a reader can be waited for");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{when}: {}: {stderr}", output.status);
-    let report: Report = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{when}: {error}: {stdout}"));
-    println!("{when}: uid {}, {} snapshots, {} errors, {} torn", report.uid, report.rounds, report.errors, report.torn);
+    let report: Report =
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{when}: {error}: {stdout}"));
+    println!(
+        "{when}: uid {}, {} snapshots, {} errors, {} torn",
+        report.uid, report.rounds, report.errors, report.torn
+    );
     assert_eq!((report.errors, report.torn), (0, 0), "{when}: {:#?}", report.messages);
     assert!(report.rounds > 0, "{when}: nothing was read");
     report
@@ -151,7 +165,12 @@ fn readers_in_other_processes_see_whole_batches_and_do_not_disturb_the_writer() 
     }
     let status = sut.status();
     println!("writer: {alone:.0} ledgers/s alone, {busy:.0} with readers on the same cores");
-    assert_eq!((status.write_queue.failed, status.write_queue.duplicates), (0, 0), "{:?}", status.write_queue);
+    assert_eq!(
+        (status.write_queue.failed, status.write_queue.duplicates),
+        (0, 0),
+        "{:?}",
+        status.write_queue
+    );
     assert!(busy > alone / 5.0, "the writer stands still beside readers: {busy:.0} of {alone:.0} ledgers/s");
     assert!(sut.terminate().success(), "SIGTERM ends the daemon well");
 
@@ -169,7 +188,10 @@ fn readers_in_other_processes_see_whole_batches_and_do_not_disturb_the_writer() 
     assert!(sut.terminate().success(), "SIGTERM ends the daemon well");
 
     if let Some(user) = &other {
-        report(python.reader(Some(user), sut.lake(), names, Some(5)), "without write permission, daemon stopped");
+        report(
+            python.reader(Some(user), sut.lake(), names, Some(5)),
+            "without write permission, daemon stopped",
+        );
     }
     let last = report(python.reader(None, sut.lake(), names, Some(5)), "same user, daemon stopped");
     if let Some(user) = &other {
