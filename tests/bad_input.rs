@@ -236,7 +236,7 @@ fn bit_flips_in_zstd_are_refused_wherever_they_are() {
 fn bytes_after_the_xdr_are_refused() {
     let ledger = ledgers(6).pop().expect("there are ledgers");
     let trailing = [Sep54::batch(&ledger), vec![0; 4]].concat();
-    refused_at_6(|source| source.put(6, &trailing), &["FFFFFFF9--6.xdr.zst", "bytes follow"], "6.object");
+    refused_at_6(|source| source.put(6, &trailing), &["FFFFFFF9--6.xdr.zst", "4 bytes follow"], "6.xdr");
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn a_read_only_lake_is_named_and_left_as_it_is() {
         assert!(ingest_bad(&lake, source.path()).status.success());
         disk.remount("ro");
         let output = ingest_bad(&lake, source.path());
-        failed(&output, 74, &["Read-only file system", lake.to_str().expect("UTF-8")]);
+        failed(&output, 77, &["Read-only file system", lake.to_str().expect("UTF-8")]);
     } else {
         skip("a lake on a read-only file system", "only root can mount one");
     }
