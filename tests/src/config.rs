@@ -1,0 +1,123 @@
+//! The configuration of a system under test, written as the YAML that a user would write.
+
+use std::path::PathBuf;
+
+use lake_sim::Density;
+
+/// Where a network's ledgers come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The network built into the daemon.
+    Simulated {
+        /// Mix of ledgers.
+        density: Density,
+        /// Which of all simulated networks.
+        seed: u64,
+        /// Ledgers per second; `None` is flat out.
+        rate: Option<f64>,
+    },
+    /// A SEP-54 directory.
+    Filesystem(PathBuf),
+}
+
+/// One network of the configuration.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Name of its schema.
+    pub name: String,
+    /// Passphrase.
+    pub passphrase: String,
+    /// Source.
+    pub source: Source,
+    /// Last ledger; `None` follows the tip.
+    pub end: Option<u32>,
+}
+
+impl Network {
+    /// A simulated network with a passphrase of its own.
+    pub fn simulated(name: &str, density: Density, seed: u64, rate: Option<f64>) -> Self {
+        Self {
+            name: name.to_owned(),
+            passphrase: format!("Simulated network {name} of the tests"),
+            source: Source::Simulated { density, seed, rate },
+            end: None,
+        }
+    }
+
+    /// A network that is read from a SEP-54 directory.
+    pub fn filesystem(name: &str, passphrase: &str, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.to_owned(),
+            passphrase: passphrase.to_owned(),
+            source: Source::Filesystem(path.into()),
+            end: None,
+        }
+    }
+
+    /// The same network up to this ledger.
+    pub fn until(mut self, end: u32) -> Self {
+        self.end = Some(end);
+        self
+    }
+
+    fn yaml(&self) -> String {
+        let source = match &self.source {
+            Source::Simulated { density, seed, rate } => {
+                let rate = rate.map(|r| format!(", ledgers_per_second: {r}")).unwrap_or_default();
+                format!("simulated: {{ density: {density}, seed: {seed}{rate} }}")
+            }
+            Source::Filesystem(path) => {
+                format!("filesystem: {{ path: {} }}", quoted(&path.display().to_string()))
+            }
+        };
+        let end = self.end.map(|end| format!("    end: {end}\n")).unwrap_or_default();
+        format!(
+            "  - name: {}\n    passphrase: {}\n    source: {{ {source} }}\n{end}",
+            self.name,
+            quoted(&self.passphrase)
+        )
+    }
+}
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The networks.
+    pub networks: Vec<Network>,
+    /// Path of the lake as it is written into the file; `lake` in the system's folder when empty.
+    pub lake: String,
+    /// Path of the control socket; `s` in the system's folder when empty.
+    pub socket: String,
+    /// More top-level YAML, e.g. `batch: { max_ledgers: 10 }`.
+    pub more: String,
+}
+
+impl Settings {
+    /// These networks, everything else as usual.
+    pub fn of(networks: impl IntoIterator<Item = Network>) -> Self {
+        Self { networks: networks.into_iter().collect(), ..Self::default() }
+    }
+
+    /// With these further lines of YAML.
+    pub fn with(mut self, more: &str) -> Self {
+        self.more.push_str(more);
+        self.more.push('\n');
+        self
+    }
+
+    /// The file's text.
+    pub(crate) fn yaml(&self, lake: &str, socket: &str) -> String {
+        let networks: String = self.networks.iter().map(Network::yaml).collect();
+        format!(
+            "lake: {{ path: {} }}\ncontrol: {{ socket: {} }}\nlog: {{ level: info, format: text }}\n{}networks:\n{networks}",
+            quoted(lake),
+            quoted(socket),
+            self.more
+        )
+    }
+}
+
+/// A YAML string: JSON's are YAML's.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("any text is a JSON string")
+}
