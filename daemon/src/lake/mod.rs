@@ -30,7 +30,7 @@ pub use batch::{Commit, Lane, NetworkName, NetworkSpec, SealedBatch, SealedFile,
 pub use committer::Watermark;
 pub use coverage::RangeSet;
 pub use dirs::{FileName, LakeDirs, RunId};
-pub use encode::Encoder;
+pub use encode::{BatchEncoder, BatchFacts, Encoder};
 pub use error::LakeError;
 pub use extensions::extension_files;
 pub use inventory::{RegisteredFile, StoredLink, StoredNetwork};

@@ -18,7 +18,7 @@ use lake_core::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    batch::{NetworkName, SealedBatch, WriteBatch},
+    batch::NetworkName,
     catalog::{Catalog, CatalogSettings},
     committer::{Committer, Networks, Watermark},
     coverage::RangeSet,
@@ -140,14 +140,6 @@ impl Lake {
     /// The networks that were added, in the order of their names.
     pub fn network_names(&self) -> Vec<NetworkName> {
         self.networks.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
-    }
-
-    /// Encodes a batch: see [`Encoder::encode`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn encode(&self, batch: WriteBatch) -> Result<SealedBatch, LakeError> {
-        self.encoder.encode(batch)
     }
 
     /// The encoder for this lake, for workers.

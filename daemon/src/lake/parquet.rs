@@ -68,6 +68,17 @@ impl FileEncoder {
         Ok(this)
     }
 
+    /// The table it belongs to.
+    pub(crate) const fn table(&self) -> &'static str {
+        self.table
+    }
+
+    /// Gives it another final name.
+    pub(crate) fn named(mut self, name: FileName) -> Self {
+        self.path = self.dir.join(name.to_string());
+        self
+    }
+
     /// Appends rows.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         if batch.schema_ref().fields() != self.schema.fields() {

@@ -1,10 +1,20 @@
 //! What a worker does with a batch: decode, verify, link, extract and encode, all on one core while the data are in
-//! its cache.
+//! its cache. Rows go to their files in chunks of a few megabytes, never as a whole batch.
 
-use lake_core::{Hash32, LedgerRange, RawLedger, decode, tables::TableSet};
+use std::mem;
 
-use super::{NetworkTask, Shared, batcher::RawBatch, error::PipelineError, error::RefusedBy};
-use crate::lake::{SealedBatch, WriteBatch};
+use lake_core::{Hash32, LedgerRange, LedgerSeq, RawLedger, decode, tables::TableSet};
+
+use super::{
+    NetworkTask, Shared, StampSettings,
+    batcher::RawBatch,
+    error::{PipelineError, RefusedBy},
+};
+use crate::lake::{BatchEncoder, BatchFacts, LakeError, SealedBatch};
+
+/// Rows that are built before they are handed to the encoder, in bytes. Larger chunks leave the core's cache and made
+/// the allocator fetch fresh pages for each batch: 23 % of all time at 100 MB.
+const CHUNK_BYTES: usize = 4 << 20;
 
 /// A worked batch.
 #[derive(Debug)]
@@ -29,66 +39,131 @@ pub(super) struct Sealed {
 
 /// Works a batch. Ledgers before a bad one are kept: only what fails a check is not written.
 pub(super) fn work(shared: &Shared, task: &NetworkTask, raw: RawBatch) -> Worked {
-    let mut tables = TableSet::new(shared.stamps.now());
-    let mut first: Option<(RawLedger, Hash32)> = None;
-    let mut last: Option<(RawLedger, Hash32, i64)> = None;
-    let mut count = 0;
+    match attempt(shared, task, &raw.ledgers) {
+        Ok(worked) => worked,
+        // Half a ledger is in the columns: the ledgers before it are worked again without it.
+        Err(Half { index, refusal }) => {
+            let before = raw.ledgers.get(..index).unwrap_or_default();
+            match attempt(shared, task, before) {
+                Ok(Worked { sealed, failure }) => Worked { sealed, failure: failure.or(Some(refusal)) },
+                Err(Half { refusal, .. }) => Worked { sealed: None, failure: Some(refusal) },
+            }
+        }
+    }
+}
+
+/// A ledger whose rows could not all be made.
+struct Half {
+    index: usize,
+    refusal: PipelineError,
+}
+
+/// What has passed so far.
+struct Passed {
+    last: LedgerSeq,
+    first_previous_hash: Hash32,
+    last_hash: Hash32,
+    closed_at: i64,
+}
+
+fn attempt(shared: &Shared, task: &NetworkTask, ledgers: &[RawLedger]) -> Result<Worked, Half> {
     let mut failure = None;
-    for (index, ledger) in raw.ledgers.iter().enumerate() {
-        match add(task, ledger, last.as_ref().map(|(_, hash, _)| *hash), &mut tables) {
+    let mut passed: Option<Passed> = None;
+    let (Some(first), Some(planned)) = (ledgers.first(), planned(ledgers)) else {
+        return Ok(Worked { sealed: None, failure });
+    };
+    let mut chunks = Chunks::new(&shared.stamps, shared.lake.encoder().begin(&task.name, planned), first.seq);
+    for (index, raw) in ledgers.iter().enumerate() {
+        match add(task, raw, passed.as_ref().map(|p| p.last_hash), &mut chunks.tables) {
             Ok((previous_hash, hash, closed_at)) => {
-                first.get_or_insert_with(|| (ledger.clone(), previous_hash));
-                last = Some((ledger.clone(), hash, closed_at));
-                count += 1;
+                let first_previous_hash = passed.map_or(previous_hash, |p| p.first_previous_hash);
+                passed = Some(Passed { last: raw.seq, first_previous_hash, last_hash: hash, closed_at });
+                if let Err(error) = chunks.flush_when_full(raw.seq) {
+                    return Ok(Worked { sealed: None, failure: Some(error.into()) });
+                }
+            }
+            Err(reason @ RefusedBy::Extract(_)) => {
+                return Err(Half { index, refusal: refused(reason, raw.clone()) });
             }
             Err(reason) => {
-                let refusal = refused(reason, ledger.clone());
-                if matches!(refusal, PipelineError::Refused { reason: RefusedBy::Extract(_), .. })
-                    && index > 0
-                {
-                    // Half a ledger is in the columns: the ledgers before it are worked again without it.
-                    let before = raw.ledgers.iter().take(index).cloned().collect();
-                    let mut worked = work(shared, task, RawBatch { ledgers: before, ..RawBatch::default() });
-                    worked.failure.get_or_insert(refusal);
-                    return worked;
-                }
-                failure = Some(refusal);
+                failure = Some(refused(reason, raw.clone()));
                 break;
             }
         }
     }
-    let Some(((first, first_previous_hash), (last, last_hash, closed_at))) = first.zip(last) else {
-        return Worked { sealed: None, failure };
+    let Some((passed, range)) =
+        passed.and_then(|p| LedgerRange::new(first.seq, p.last).map(|range| (p, range)))
+    else {
+        return Ok(Worked { sealed: None, failure });
     };
-    let Some(range) = LedgerRange::new(first.seq, last.seq) else {
-        return Worked { sealed: None, failure };
-    };
-    let tables = tables.finish();
-    let rows = tables.iter().map(|(spec, rows)| (spec.name, rows.num_rows() as u64)).collect();
-    let batch = WriteBatch {
-        network: task.name.clone(),
+    let facts = BatchFacts {
         range,
         lane: task.lane,
-        first_previous_hash,
-        last_hash,
-        tables,
+        first_previous_hash: passed.first_previous_hash,
+        last_hash: passed.last_hash,
         source: task.source.describe(),
         job: None,
     };
-    match shared.lake.encode(batch) {
-        Ok(batch) => Worked {
-            sealed: Some(Sealed {
+    Ok(match chunks.finish(&facts) {
+        Ok((batch, rows)) => {
+            let sealed = Sealed {
                 batch,
-                first,
-                first_previous_hash,
-                last_hash,
-                ledgers: count,
+                first: first.clone(),
+                first_previous_hash: passed.first_previous_hash,
+                last_hash: passed.last_hash,
+                ledgers: range.count(),
                 rows,
-                closed_at,
-            }),
-            failure,
-        },
+                closed_at: passed.closed_at,
+            };
+            Worked { sealed: Some(sealed), failure }
+        }
         Err(error) => Worked { sealed: None, failure: Some(error.into()) },
+    })
+}
+
+fn planned(ledgers: &[RawLedger]) -> Option<LedgerRange> {
+    LedgerRange::new(ledgers.first()?.seq, ledgers.last()?.seq)
+}
+
+/// Rows on their way to the encoder.
+struct Chunks<'s> {
+    stamps: &'s StampSettings,
+    encoder: BatchEncoder,
+    tables: TableSet,
+    start: LedgerSeq,
+    rows: Vec<(&'static str, u64)>,
+}
+
+impl<'s> Chunks<'s> {
+    fn new(stamps: &'s StampSettings, encoder: BatchEncoder, start: LedgerSeq) -> Self {
+        Self { stamps, encoder, tables: TableSet::new(stamps.now()), start, rows: Vec::new() }
+    }
+
+    fn flush_when_full(&mut self, last: LedgerSeq) -> Result<(), LakeError> {
+        if self.tables.bytes() < CHUNK_BYTES { Ok(()) } else { self.flush(last) }
+    }
+
+    /// Hands over the rows of the ledgers up to `last`.
+    fn flush(&mut self, last: LedgerSeq) -> Result<(), LakeError> {
+        let Some(range) = LedgerRange::new(self.start, last) else { return Ok(()) };
+        let tables = mem::replace(&mut self.tables, TableSet::new(self.stamps.now())).finish();
+        for (spec, rows) in &tables {
+            let count = rows.num_rows() as u64;
+            match self.rows.iter_mut().find(|(table, _)| *table == spec.name) {
+                Some((_, sum)) => *sum += count,
+                None => self.rows.push((spec.name, count)),
+            }
+        }
+        self.encoder.write(range, &tables)?;
+        self.start = last.next().unwrap_or(last);
+        Ok(())
+    }
+
+    fn finish(mut self, facts: &BatchFacts) -> Result<(SealedBatch, Vec<(&'static str, u64)>), LakeError> {
+        if self.start <= facts.range.end() {
+            self.flush(facts.range.end())?;
+        }
+        Ok((self.encoder.finish(facts)?, self.rows))
     }
 }
 
