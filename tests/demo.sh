@@ -31,7 +31,7 @@ poll() {
 }
 
 start() {
-  "$BIN/stellar-lake" --config "$CONFIG" >>"$DIR/daemon.log" 2>&1 &
+  "$BIN/stellar-lake" --config "$CONFIG" >>"$DIR/daemon.log" 2>&1 9>&- &
   daemon=$!
   poll 40 "the daemon answers" answers
 }
