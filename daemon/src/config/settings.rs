@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     error::ConfigError,
-    file::{ConfigFile, NetworkFile, SourceFile},
+    file::{ConfigFile, LakeFile, LogFile, MaintenanceFile, NetworkFile, QueryFile, SourceFile, StampsFile},
     layers::Layers,
     value::StartText,
 };
@@ -219,28 +219,12 @@ impl Settings {
             log,
             shutdown_timeout,
         } = file;
-        let (lake, stamps, batch, pipeline, queue) = (
-            lake.unwrap_or_default(),
-            stamps.unwrap_or_default(),
-            batch.unwrap_or_default(),
-            pipeline.unwrap_or_default(),
-            queue.unwrap_or_default(),
-        );
-        let (maintenance, control, query, log) = (
-            maintenance.unwrap_or_default(),
-            control.unwrap_or_default(),
-            query.unwrap_or_default(),
-            log.unwrap_or_default(),
-        );
+        let (batch, pipeline, queue) =
+            (batch.unwrap_or_default(), pipeline.unwrap_or_default(), queue.unwrap_or_default());
+        let control = control.unwrap_or_default();
 
         let mut settings = Self {
-            lake: LakeSection {
-                path: get.text("lake.path", lake.path)?.into(),
-                extension_dir: lake.extension_dir.filter(|d| !d.is_empty()).map(PathBuf::from),
-                compression_level: get.in_range("lake.compression_level", lake.compression_level, 1, 22)?,
-                era_id: stamps.era_id.filter(|e| !e.is_empty()),
-                version_label: get.text("stamps.version_label", stamps.version_label)?,
-            },
+            lake: lake_section(&get, lake.unwrap_or_default(), stamps.unwrap_or_default())?,
             networks: Vec::new(),
             batch: BatchSettings {
                 max_ledgers: get.in_range("batch.max_ledgers", batch.max_ledgers, 1, 10_000)?,
@@ -253,70 +237,10 @@ impl Settings {
             },
             memory_bytes: get.in_range("pipeline.memory", pipeline.memory.map(|s| s.0), 8 << 20, 1 << 40)?,
             queue_capacity: get.in_range("queue.capacity", queue.capacity, 1, 10_000)?,
-            maintenance: MaintenanceSection {
-                enabled: get.value("maintenance.enabled", maintenance.enabled)?,
-                interval: get.positive("maintenance.interval", maintenance.interval.map(|d| d.0))?,
-                merge_after_files: get.in_range(
-                    "maintenance.merge_after_files",
-                    maintenance.merge_after_files,
-                    2,
-                    100_000,
-                )?,
-                merge_after_commits: get
-                    .value("maintenance.merge_after_commits", maintenance.merge_after_commits)?,
-                target_file_bytes: get.in_range(
-                    "maintenance.target_file_size",
-                    maintenance.target_file_size.map(|s| s.0),
-                    1 << 16,
-                    1 << 32,
-                )?,
-                max_live_files: get.in_range(
-                    "maintenance.max_live_files",
-                    maintenance.max_live_files,
-                    2,
-                    1_000_000,
-                )?,
-                wal_checkpoint_interval: get.positive(
-                    "maintenance.wal_checkpoint_interval",
-                    maintenance.wal_checkpoint_interval.map(|d| d.0),
-                )?,
-                expire_snapshots_older_than: get.value(
-                    "maintenance.expire_snapshots_older_than",
-                    maintenance.expire_snapshots_older_than.map(|d| d.0),
-                )?,
-                cleanup_files_older_than: get.value(
-                    "maintenance.cleanup_files_older_than",
-                    maintenance.cleanup_files_older_than.map(|d| d.0),
-                )?,
-            },
+            maintenance: maintenance_section(&get, &maintenance.unwrap_or_default())?,
             socket: get.text("control.socket", control.socket)?.into(),
-            query: QuerySection {
-                memory_bytes: get.in_range(
-                    "query.memory_limit",
-                    query.memory_limit.map(|s| s.0),
-                    32 << 20,
-                    1 << 42,
-                )?,
-                threads: get.in_range("query.threads", query.threads, 1, 1024)?,
-                timeout: get.positive("query.timeout", query.timeout.map(|d| d.0))?,
-                max_rows: get.in_range("query.max_rows", query.max_rows, 1, u64::MAX)?,
-                max_concurrent: get.in_range("query.max_concurrent", query.max_concurrent, 1, 1024)?,
-            },
-            log: LogSettings {
-                level: get.text("log.level", log.level)?,
-                format: match get.text("log.format", log.format)?.as_str() {
-                    "auto" => LogFormat::Auto,
-                    "journald" => LogFormat::Journald,
-                    "text" => LogFormat::Text,
-                    "json" => LogFormat::Json,
-                    other => {
-                        return Err(invalid(
-                            "log.format",
-                            format!("`{other}` is not a format: use auto, journald, text or json"),
-                        ));
-                    }
-                },
-            },
+            query: query_section(&get, &query.unwrap_or_default())?,
+            log: log_settings(&get, log.unwrap_or_default())?,
             shutdown_timeout: get.positive("shutdown_timeout", shutdown_timeout.map(|d| d.0))?,
         };
 
@@ -377,6 +301,90 @@ impl Required<'_> {
         }
         Ok(value)
     }
+}
+
+fn lake_section(get: &Required<'_>, lake: LakeFile, stamps: StampsFile) -> Result<LakeSection, ConfigError> {
+    Ok(LakeSection {
+        path: get.text("lake.path", lake.path)?.into(),
+        extension_dir: lake.extension_dir.filter(|d| !d.is_empty()).map(PathBuf::from),
+        compression_level: get.in_range("lake.compression_level", lake.compression_level, 1, 22)?,
+        era_id: stamps.era_id.filter(|e| !e.is_empty()),
+        version_label: get.text("stamps.version_label", stamps.version_label)?,
+    })
+}
+
+fn maintenance_section(
+    get: &Required<'_>,
+    maintenance: &MaintenanceFile,
+) -> Result<MaintenanceSection, ConfigError> {
+    Ok(MaintenanceSection {
+        enabled: get.value("maintenance.enabled", maintenance.enabled)?,
+        interval: get.positive("maintenance.interval", maintenance.interval.map(|d| d.0))?,
+        merge_after_files: get.in_range(
+            "maintenance.merge_after_files",
+            maintenance.merge_after_files,
+            2,
+            100_000,
+        )?,
+        merge_after_commits: get.value("maintenance.merge_after_commits", maintenance.merge_after_commits)?,
+        target_file_bytes: get.in_range(
+            "maintenance.target_file_size",
+            maintenance.target_file_size.map(|s| s.0),
+            1 << 16,
+            1 << 32,
+        )?,
+        max_live_files: get.in_range(
+            "maintenance.max_live_files",
+            maintenance.max_live_files,
+            2,
+            1_000_000,
+        )?,
+        wal_checkpoint_interval: get.positive(
+            "maintenance.wal_checkpoint_interval",
+            maintenance.wal_checkpoint_interval.map(|d| d.0),
+        )?,
+        expire_snapshots_older_than: get.value(
+            "maintenance.expire_snapshots_older_than",
+            maintenance.expire_snapshots_older_than.map(|d| d.0),
+        )?,
+        cleanup_files_older_than: get.value(
+            "maintenance.cleanup_files_older_than",
+            maintenance.cleanup_files_older_than.map(|d| d.0),
+        )?,
+    })
+}
+
+fn query_section(get: &Required<'_>, query: &QueryFile) -> Result<QuerySection, ConfigError> {
+    Ok(QuerySection {
+        memory_bytes: get.in_range(
+            "query.memory_limit",
+            query.memory_limit.map(|s| s.0),
+            32 << 20,
+            1 << 42,
+        )?,
+        threads: get.in_range("query.threads", query.threads, 1, 1024)?,
+        timeout: get.positive("query.timeout", query.timeout.map(|d| d.0))?,
+        max_rows: get.in_range("query.max_rows", query.max_rows, 1, u64::MAX)?,
+        max_concurrent: get.in_range("query.max_concurrent", query.max_concurrent, 1, 1024)?,
+    })
+}
+
+fn log_settings(get: &Required<'_>, log: LogFile) -> Result<LogSettings, ConfigError> {
+    Ok(LogSettings {
+        level: get.text("log.level", log.level)?,
+        format: match get.text("log.format", log.format)?.as_str() {
+            "auto" => LogFormat::Auto,
+            "journald" => LogFormat::Journald,
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            other => {
+                return Err(get.invalid(
+                    "log.format",
+                    format!("`{other}` is not a format: use auto, journald, text or json"),
+                ));
+            }
+        },
+    })
 }
 
 fn network_settings(

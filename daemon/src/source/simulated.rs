@@ -56,7 +56,7 @@ impl Source for Simulated {
             if until.is_some_and(|until| seq > until) {
                 return None;
             }
-            if seq.get() % 1000 == 0 {
+            if seq.get().is_multiple_of(1000) {
                 *reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(network.clone());
             }
             let ledger = network.close_ledger();
