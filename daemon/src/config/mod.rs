@@ -1,4 +1,4 @@
-//! Configuration: what the YAML files say ([`file::ConfigFile`]) becomes what is true ([`Settings`]).
+//! Configuration: what the YAML files say (`file::ConfigFile`) becomes what is true ([`Settings`]).
 //!
 //! The only module that knows `serde_yaml`: the crate is marked deprecated by its author, a swap touches this folder
 //! alone.

@@ -1,7 +1,7 @@
 //! SQL beside a writing daemon: read-only statements on an instance of DuckDB of their own.
 //!
-//! [`gate`] decides what may run, by DuckDB's own parser and never by matching words; [`instance`] is the
-//! second DuckDB instance with the lake attached read-only; [`executor`] runs one statement per connection on
+//! `gate` decides what may run, by DuckDB's own parser and never by matching words; `instance` is the
+//! second DuckDB instance with the lake attached read-only; `executor` runs one statement per connection on
 //! one snapshot, bounded in number, time, memory and rows. Nothing here can reach the committer's instance.
 
 mod error;
