@@ -141,7 +141,7 @@ fn a_missing_directory_is_named() {
     let dir = folder();
     let missing = dir.path().join("nothing-here");
     let output = ingest_bad(&dir.path().join("lake"), &missing);
-    failed(&output, 69, &["nothing-here", "No such file or directory"]);
+    failed(&output, 69, &["nothing-here", "No such file or directory", "correct the path"]);
 
     // The daemon waits for it, says so, and goes on when it is there.
     let network = Network::filesystem("bad", PASSPHRASE, &missing);

@@ -180,7 +180,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     service::ready();
     tracing::info!(lake = %lake.path().display(), socket = %settings.socket.display(), "ready");
     let sweeping = lake.clone();
-    let sweep = tokio::task::spawn_blocking(move || sweeping.sweep_orphans());
+    let sweep = tokio::task::spawn_blocking(move || tidy(&sweeping));
     let told = tokio::spawn(tell_manager(status.clone(), lake.clone(), serving.clone()));
 
     let signal = service::stop_signal().await.map_err(|error| AppError::new(Exit::Internal, error))?;
@@ -211,7 +211,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     }
     match sweep.await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(error = %error, "files of earlier processes were not swept"),
+        Ok(Err(error)) => tracing::warn!(error = %error, "the files of the lake were not checked and swept"),
         Err(error) => tracing::error!(error = %error, "the sweep ended early"),
     }
     tokio::task::spawn_blocking(move || {
@@ -243,6 +243,17 @@ fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
 
 fn start_of(network: &NetworkSettings) -> Start {
     Start { start: network.start, end: network.end.map(LedgerSeq::new) }
+}
+
+/// After READY: names registered files that are missing or damaged (a count would be answered from the catalog and
+/// not notice), then deletes what an earlier process left and no catalog row names.
+fn tidy(lake: &Lake) -> Result<(), LakeError> {
+    let check = lake.check_files()?;
+    for damage in &check.damaged {
+        tracing::error!(error = %damage, "a file of the lake is damaged");
+    }
+    tracing::info!(files = check.live, bytes = check.bytes, damaged = check.damaged.len(), "files checked");
+    lake.sweep_orphans().map(|_| ())
 }
 
 /// Keeps the service manager informed: one status line, and the watchdog for as long as the committer lives.

@@ -11,7 +11,7 @@ use crate::class::Class;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The operating system refused.
-    #[error("{path}: {doing}: {error}")]
+    #[error("{path}: {doing}: {error}{}", hint(error))]
     Io {
         /// File or folder.
         path: PathBuf,
@@ -61,6 +61,18 @@ pub enum SourceError {
         /// What differs, and what to do.
         message: String,
     },
+}
+
+/// What to do about an error of the operating system, where that is known.
+fn hint(error: &std::io::Error) -> &'static str {
+    let kind = error.kind();
+    if kind == std::io::ErrorKind::NotFound {
+        ": correct the path of the source, or make the directory"
+    } else if kind == std::io::ErrorKind::PermissionDenied {
+        ": let the user of this process read it"
+    } else {
+        ""
+    }
 }
 
 impl SourceError {
