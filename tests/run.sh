@@ -12,7 +12,7 @@ The daemon of config/examples/demo.yaml runs until Ctrl-C. In another terminal, 
   export LAKECTL_SOCKET=$PWD/$DIR/control.sock
   $BIN/lakectl status --watch
   $BIN/lakectl health
-  $BIN/lakectl query 'SHOW ALL TABLES'
+  $BIN/lakectl query 'DESCRIBE mainnet_sim.ledgers_row_v2'
   $BIN/lakectl query 'SELECT max(sequence) FROM mainnet_sim.ledgers_row_v2'
 
 From any DuckDB 1.5.5, in any process, while it writes:
