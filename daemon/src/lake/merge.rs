@@ -67,7 +67,11 @@ impl Lake {
                 if stop() {
                     return Ok(report);
                 }
-                self.merge_group(&network, group, &mut report)?;
+                match self.merge_group(&network, group, &mut report, stop) {
+                    // Given up half-way: nothing of this group was swapped, its new files are gone.
+                    Err(LakeError::Closed) if stop() => return Ok(report),
+                    done => done?,
+                }
             }
         }
         Ok(report)
@@ -78,9 +82,10 @@ impl Lake {
         network: &NetworkName,
         group: MergeGroup,
         report: &mut MergeReport,
+        stop: &dyn Fn() -> bool,
     ) -> Result<(), LakeError> {
         let started = Instant::now();
-        let swaps = rewrite(&self.encoder, network, &group)?;
+        let swaps = rewrite(&self.encoder, network, &group, stop)?;
         report.rewriting = report.rewriting.saturating_add(started.elapsed());
         for Swap { file, remove } in swaps {
             let bytes_out = file.list.first().map_or(0, |f| f.bytes);
@@ -127,8 +132,14 @@ struct Swap {
 }
 
 /// Writes the new files of a group, the lineage last: its old rows and one about this merge.
-fn rewrite(encoder: &Encoder, network: &NetworkName, group: &MergeGroup) -> Result<Vec<Swap>, LakeError> {
+fn rewrite(
+    encoder: &Encoder,
+    network: &NetworkName,
+    group: &MergeGroup,
+    stop: &dyn Fn() -> bool,
+) -> Result<Vec<Swap>, LakeError> {
     let name = encoder.dirs.new_name(group.range);
+    let merge = Merge { encoder, network, name, stop };
     let mut swaps = Vec::new();
     let mut files = Vec::new();
     let known = encoder.specs.iter().filter(|s| group.tables.contains_key(s.name)).count() + 1;
@@ -144,7 +155,7 @@ fn rewrite(encoder: &Encoder, network: &NetworkName, group: &MergeGroup) -> Resu
             files.push(described(spec, only)?);
             continue;
         }
-        let joined = join(encoder, network, spec, name, inputs, None)?;
+        let joined = join(&merge, spec, inputs, None)?;
         files.push(joined.clone());
         swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(spec, inputs) });
     }
@@ -165,7 +176,7 @@ fn rewrite(encoder: &Encoder, network: &NetworkName, group: &MergeGroup) -> Resu
     };
     let row = lineage.record_batch().map_err(|e| bad(network, group.range, LINEAGE.name, e.to_string()))?;
     let inputs = group.tables.get(LINEAGE.name).map(Vec::as_slice).unwrap_or_default();
-    let joined = join(encoder, network, &LINEAGE, name, inputs, Some(&row))?;
+    let joined = join(&merge, &LINEAGE, inputs, Some(&row))?;
     swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(&LINEAGE, inputs) });
     Ok(swaps)
 }
@@ -191,15 +202,23 @@ fn removal(spec: &'static TableSpec, inputs: &[RegisteredFile]) -> Removal {
     }
 }
 
-/// One file with the rows of `inputs` in their order, then `last`. Holds one row group in memory at most.
-fn join(
-    encoder: &Encoder,
-    network: &NetworkName,
-    spec: &'static TableSpec,
+/// What all files of one merge share.
+struct Merge<'m> {
+    encoder: &'m Encoder,
+    network: &'m NetworkName,
     name: FileName,
+    stop: &'m dyn Fn() -> bool,
+}
+
+/// One file with the rows of `inputs` in their order, then `last`. Holds one row group in memory at most. Gives up with
+/// [`LakeError::Closed`] when told to stop: a large merge must not hold up the end of the process.
+fn join(
+    merge: &Merge<'_>,
+    spec: &'static TableSpec,
     inputs: &[RegisteredFile],
     last: Option<&RecordBatch>,
 ) -> Result<SealedFile, LakeError> {
+    let Merge { encoder, network, name, stop } = *merge;
     let mut output: Option<FileEncoder> = None;
     let mut append = |rows: &RecordBatch| match &mut output {
         Some(output) => output.write(rows),
@@ -212,6 +231,9 @@ fn join(
     for input in inputs {
         let mut count = 0_u64;
         for rows in reader(spec, input)? {
+            if stop() {
+                return Err(LakeError::Closed);
+            }
             let rows =
                 rows.map_err(|e| LakeError::Parquet { path: input.path.clone(), reason: e.to_string() })?;
             count = count.saturating_add(u64::try_from(rows.num_rows()).unwrap_or(u64::MAX));
