@@ -144,10 +144,4 @@ impl NetworkProgress {
             self.recent.iter().filter(|(at, _)| now.duration_since(*at) <= RECENT).map(|(_, n)| n).sum();
         ledgers as f64 / window
     }
-
-    /// Ledgers per second from the start to the last commit.
-    pub fn average_rate(&self) -> f64 {
-        let Some(last) = self.last_commit else { return 0.0 };
-        self.ledgers as f64 / last.duration_since(self.started).as_secs_f64().max(0.001)
-    }
 }
