@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use crate::{decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
+use crate::{changes::Changes, decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
 pub mod ledgers;
 pub mod operations;
@@ -36,6 +36,26 @@ pub struct ExtractError {
     pub reason: String,
 }
 
+/// What every table is made from: a ledger and what several tables need of it, computed once.
+#[derive(Debug)]
+pub(crate) struct Input<'l> {
+    pub(crate) ledger: &'l Ledger,
+    pub(crate) stamps: &'l Stamps,
+    /// Net changes of the ledger's entries.
+    pub(crate) changes: Changes<'l>,
+}
+
+impl<'l> Input<'l> {
+    fn new(ledger: &'l Ledger, stamps: &'l Stamps) -> Result<Self, ExtractError> {
+        let changes = Changes::of(ledger).map_err(|error| ExtractError {
+            seq: ledger.seq,
+            table: "entry changes",
+            reason: error.to_string(),
+        })?;
+        Ok(Self { ledger, stamps, changes })
+    }
+}
+
 /// Lists the tables; a new one is a module above and a word below.
 macro_rules! tables {
     ($($table:ident),+ $(,)?) => {
@@ -63,8 +83,9 @@ macro_rules! tables {
             /// # Errors
             /// [`ExtractError`]; the set must then be dropped, it may hold part of the ledger.
             pub fn extract(&mut self, ledger: &Ledger) -> Result<(), ExtractError> {
+                let input = Input::new(ledger, &self.stamps)?;
                 $(
-                    $table::extract(ledger, &self.stamps, &mut self.$table)?;
+                    $table::extract(&input, &mut self.$table)?;
                     self.$table.stamp(ledger.seq, &self.stamps);
                     if let Some(column) = self.$table.full_column() {
                         return Err(ExtractError {

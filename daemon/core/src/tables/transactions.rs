@@ -7,7 +7,7 @@ use std::io;
 
 use stellar_xdr::{self as xdr, Limited, Limits, WriteXdr};
 
-use super::{ExtractError, Stamps, fit};
+use super::{ExtractError, Input, fit};
 use crate::{
     decode::{Fees, Ledger, Transaction, account_key},
     schema::{Account, Base64, Contract, Hex32, Json, Muxed, Timestamp, Word, table, text_cell},
@@ -172,7 +172,8 @@ table! {
 }
 
 /// Appends the ledger's transactions to `out`, in apply order.
-pub(crate) fn extract(ledger: &Ledger, _: &Stamps, out: &mut Columns) -> Result<(), ExtractError> {
+pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), ExtractError> {
+    let ledger = input.ledger;
     for tx in &ledger.transactions {
         push(ledger, tx, out)?;
     }

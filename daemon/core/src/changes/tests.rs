@@ -1,0 +1,1 @@
+//! Net changes of hand-made ledgers.
