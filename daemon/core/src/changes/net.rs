@@ -6,18 +6,29 @@ use stellar_xdr as xdr;
 use super::{EntryKey, in_order};
 use crate::decode::Ledger;
 
-/// Net change of an entry over a ledger; the numbers are those of `LedgerEntryChangeType`.
+/// Net change of an entry over a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i32)]
 pub enum ChangeKind {
     /// It was not there before.
-    Created = 0,
+    Created,
     /// It was there before and still is, changed or not; or it was restored, removed and created again.
-    Updated = 1,
+    Updated,
     /// It is gone.
-    Removed = 2,
+    Removed,
     /// It came back from the archive (CAP-66).
-    Restored = 4,
+    Restored,
+}
+
+impl ChangeKind {
+    /// Number of the kind in `LedgerEntryChangeType`.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Created => 0,
+            Self::Updated => 1,
+            Self::Removed => 2,
+            Self::Restored => 4,
+        }
+    }
 }
 
 /// Net change of one entry over a ledger.
