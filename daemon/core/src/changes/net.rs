@@ -41,8 +41,8 @@ pub struct EntryChange<'l> {
     /// Image that the ledger began with; of a restored entry the one that it came back with. `None` for an entry that
     /// was created, and where the meta does not show it.
     pub before: Option<&'l xdr::LedgerEntry>,
-    /// Last image in the ledger; of a removed entry the one before its removal. Only `None` for an eviction, of which
-    /// the meta holds no more than the key.
+    /// Last image in the ledger; of a removed entry the one that the ledger began with, which its last row repeats. Only
+    /// `None` for an eviction, of which the meta holds no more than the key.
     pub image: Option<&'l xdr::LedgerEntry>,
     /// Whether it was evicted: a temporary entry is gone for good, a persistent one lies in the archive.
     pub evicted: bool,
@@ -245,5 +245,9 @@ fn net_change<'l>(key: EntryKey<'l>, slot: &Slot<'l>) -> Option<EntryChange<'l>>
         (Start::Present | Start::Archived, true) => ChangeKind::Updated,
         (Start::Present | Start::Archived, false) => ChangeKind::Removed,
     };
-    Some(EntryChange { key, kind, before: slot.before, image: slot.image, evicted: slot.evicted })
+    let image = match kind {
+        ChangeKind::Removed => slot.before.or(slot.image),
+        ChangeKind::Created | ChangeKind::Updated | ChangeKind::Restored => slot.image,
+    };
+    Some(EntryChange { key, kind, before: slot.before, image, evicted: slot.evicted })
 }
