@@ -298,8 +298,19 @@ fn batches_have_the_schema_of_their_table_and_the_set_counts_rows_and_bytes() {
     assert_eq!(batches.len(), SPECS.len());
     for (((spec, batch), (of, rows)), listed) in batches.iter().zip(&rows).zip(SPECS) {
         assert!(std::ptr::eq(*spec, *of) && std::ptr::eq(*spec, *listed), "{}", spec.name);
-        assert_eq!((batch.num_rows(), *rows), (2, 2), "{}", spec.name);
+        // The only entry that changes is the account that pays.
+        let has_rows = spec.key.contains(&"sequence")
+            || [
+                "transactions_row_v2",
+                "operations_row_v2",
+                "native_balances_snapshot_v1",
+                "accounts_snapshot_v1",
+            ]
+            .contains(&spec.name);
+        let expected = if has_rows { 2 } else { 0 };
+        assert_eq!((batch.num_rows(), *rows), (expected, expected), "{}", spec.name);
         assert_eq!(batch.schema(), spec.arrow_schema());
-        assert_eq!(batch.column_by_name("era_id").unwrap().as_string::<i32>().value(1), "p23");
+        let eras = batch.column_by_name("era_id").unwrap().as_string::<i32>();
+        assert!(eras.iter().all(|era| era == Some("p23")), "{}", spec.name);
     }
 }

@@ -5,6 +5,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     reason = "each suite uses its part, and a test may fail where it stands"
 )]
 
@@ -14,8 +15,15 @@ use std::{
     sync::Arc,
 };
 
+use arrow_array::{
+    Array, ArrayRef, RecordBatch,
+    cast::AsArray,
+    types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type},
+};
+use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
 use lake_core::{LedgerSeq, Network, RawLedger, decode::split_batch, tables::Stamps};
+use serde_json::{Map, Value, json};
 
 /// The folder of real ledgers and goldens; `None`, said loudly, where it is missing.
 pub fn shared() -> Option<PathBuf> {
@@ -110,3 +118,30 @@ pub fn stamps() -> Stamps {
 
 /// Ledgers `2..=639` of the long chain have goldens.
 pub const CHAIN_GOLDENS_END: LedgerSeq = LedgerSeq::new(639);
+
+/// A row as a JSON object, one field per column.
+pub fn object(batch: &RecordBatch, row: usize) -> Map<String, Value> {
+    let schema = batch.schema();
+    let names = schema.fields().iter().map(|field| field.name().clone());
+    names.zip(batch.columns().iter().map(|column| value(column, row))).collect()
+}
+
+fn value(column: &ArrayRef, row: usize) -> Value {
+    if column.is_null(row) {
+        return Value::Null;
+    }
+    match column.data_type() {
+        DataType::Boolean => json!(column.as_boolean().value(row)),
+        DataType::Int32 => json!(column.as_primitive::<Int32Type>().value(row)),
+        DataType::UInt32 => json!(column.as_primitive::<UInt32Type>().value(row)),
+        DataType::Int64 => json!(column.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => json!(column.as_primitive::<Float64Type>().value(row)),
+        DataType::Utf8 => json!(column.as_string::<i32>().value(row)),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => {
+            let micros = column.as_primitive::<TimestampMicrosecondType>();
+            let time = micros.value_as_datetime(row).unwrap();
+            json!(time.format("%Y-%m-%d %H:%M:%S").to_string())
+        }
+        other => panic!("no table has a column of type {other}"),
+    }
+}
