@@ -186,6 +186,7 @@ fn a_record_stream_can_come_from_standard_input_plain_or_compressed() {
     assert_eq!(counts.first(), counts.last(), "the same ledgers, plain and compressed");
 }
 
+/// Mistake D5 of the reference.
 #[test]
 fn ranges_of_real_ledgers_of_many_protocols_are_in_and_a_hole_names_its_ledger() {
     let Some(ledgers) = ledgers() else { return };

@@ -49,6 +49,7 @@ fn real_batches_are_cut_as_a_full_decoder_cuts_them() {
     }
 }
 
+/// Mistakes D15, D46 of the reference.
 #[test]
 fn fees_of_soroban_transactions_add_up() {
     let Some(shared) = shared() else { return };
@@ -138,6 +139,7 @@ fn damaged_copies_of_a_real_ledger_are_refused_for_the_right_reason() {
 }
 
 /// The names, order and types of the reference stay, so that SQL written for it runs.
+/// Mistake D21 of the reference.
 #[test]
 fn columns_of_the_reference_keep_name_order_and_type() {
     let Some(shared) = shared() else { return };

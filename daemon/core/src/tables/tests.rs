@@ -151,6 +151,7 @@ fn long(batch: &RecordBatch, column: &str) -> Option<i64> {
     (!column.is_null(0)).then(|| column.value(0))
 }
 
+/// Mistakes D13, D17 of the reference.
 #[test]
 fn a_fee_bump_shows_its_inner_transaction_and_who_paid_what() {
     let (_, row) = rows(&ledger(vec![fee_bump(22, xdr::Memo::Id(6))]));
@@ -209,6 +210,7 @@ fn refunds_after_all_transactions_count_too() {
     assert_eq!(tx.fees().refund, Some(100));
 }
 
+/// Mistakes D14, D15, D16 of the reference.
 #[test]
 fn preconditions_and_soroban_data_come_from_inside_the_fee_bump() {
     let (_, row) = rows(&ledger(vec![fee_bump(22, xdr::Memo::None)]));
@@ -231,6 +233,7 @@ fn preconditions_and_soroban_data_come_from_inside_the_fee_bump() {
     assert_eq!(text(&row, "soroban_host_function_type"), Some("invoke_contract"));
 }
 
+/// Mistake D17 of the reference.
 #[test]
 fn memos_are_text_whatever_their_bytes() {
     let shown = |memo| {
@@ -250,6 +253,7 @@ fn memos_are_text_whatever_their_bytes() {
     assert_eq!(shown(xdr::Memo::Return(xdr::Hash([10; 32]))), ("return".into(), hash, None));
 }
 
+/// Mistake D34 of the reference.
 #[test]
 fn a_ledger_without_signature_or_lists_has_nulls_and_its_stamps() {
     let (row, _) = rows(&ledger(Vec::new()));

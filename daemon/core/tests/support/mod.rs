@@ -22,7 +22,11 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
-use lake_core::{LedgerSeq, Network, RawLedger, decode::split_batch, tables::Stamps};
+use lake_core::{
+    Ledger, LedgerSeq, Network, RawLedger,
+    decode::{decode, split_batch},
+    tables::{Stamps, TableSet},
+};
 use serde_json::{Map, Value, json};
 
 /// The folder of real ledgers and goldens; `None`, said loudly, where it is missing.
@@ -144,4 +148,49 @@ fn value(column: &ArrayRef, row: usize) -> Value {
         }
         other => panic!("no table has a column of type {other}"),
     }
+}
+
+/// The rows of all tables of one ledger.
+pub struct Rows {
+    seq: LedgerSeq,
+    rows: Vec<(&'static str, Map<String, Value>)>,
+}
+
+impl Rows {
+    /// Rows of ledger `seq` of a suite, of the chain of that name in `core`. `None` without the shared ledgers.
+    pub fn of(name: &str, chain: Option<&str>, seq: u32) -> Option<Self> {
+        let chains = suite(&shared()?, name);
+        let chain = chains.iter().find(|c| c.name.as_deref() == chain).unwrap();
+        let raw = chain.ledgers.iter().find(|raw| raw.seq.get() == seq).unwrap();
+        Some(Self::of_ledger(&decode(raw, &chain.network).unwrap()))
+    }
+
+    pub fn of_ledger(ledger: &Ledger) -> Self {
+        let mut set = TableSet::new(stamps());
+        set.extract(ledger).unwrap();
+        Self { seq: ledger.seq, rows: rows(set) }
+    }
+
+    /// The rows of a table that hold these values.
+    pub fn with(&self, table: &str, values: &Value) -> Vec<&Map<String, Value>> {
+        let values = values.as_object().unwrap();
+        let of_table = self.rows.iter().filter(|(name, _)| *name == table).map(|(_, row)| row);
+        of_table.filter(|row| values.iter().all(|(column, value)| row[column] == *value)).collect()
+    }
+
+    /// The only row of a table that holds these values.
+    #[track_caller]
+    pub fn one(&self, table: &str, values: &Value) -> &Map<String, Value> {
+        let found = self.with(table, values);
+        assert_eq!(found.len(), 1, "ledger {}: {table} has {} rows with {values}", self.seq, found.len());
+        found[0]
+    }
+}
+
+/// All rows with the names of their tables.
+pub fn rows(set: TableSet) -> Vec<(&'static str, Map<String, Value>)> {
+    let tables = set.finish().into_iter();
+    tables
+        .flat_map(|(spec, batch)| (0..batch.num_rows()).map(move |row| (spec.name, object(&batch, row))))
+        .collect()
 }
