@@ -334,3 +334,143 @@ fn the_same_ledger_gives_the_same_rows_at_any_time() {
     }
     assert!(once.len() > 9 && SPECS.len() > 16);
 }
+
+fn symbol(word: &str) -> xdr::ScVal {
+    xdr::ScVal::Symbol(xdr::ScSymbol(word.try_into().unwrap()))
+}
+
+fn map(fields: Vec<(xdr::ScVal, xdr::ScVal)>) -> xdr::ScMap {
+    let entries: Vec<_> = fields.into_iter().map(|(key, val)| xdr::ScMapEntry { key, val }).collect();
+    xdr::ScMap(entries.try_into().unwrap())
+}
+
+fn list(values: Vec<xdr::ScVal>) -> xdr::ScVal {
+    xdr::ScVal::Vec(Some(xdr::ScVec(values.try_into().unwrap())))
+}
+
+fn string(text: &str) -> xdr::ScVal {
+    xdr::ScVal::String(xdr::ScString(text.try_into().unwrap()))
+}
+
+fn contract_data(contract: xdr::ScAddress, key: xdr::ScVal, val: xdr::ScVal) -> Data {
+    let durability = xdr::ContractDataDurability::Persistent;
+    Data::ContractData(xdr::ContractDataEntry {
+        ext: xdr::ExtensionPoint::V0,
+        contract,
+        key,
+        durability,
+        val,
+    })
+}
+
+fn contract_of(asset: xdr::Asset) -> xdr::ScAddress {
+    let network = Network::new("test").id();
+    xdr::ScAddress::Contract(lake_core::text::stellar_asset_contract(network, asset).unwrap())
+}
+
+/// The instance that an asset's contract has: what it stands for and how it calls it.
+fn instance(info: Vec<xdr::ScVal>, name: &str, symbol_text: &str) -> xdr::ScVal {
+    let metadata = map(vec![
+        (symbol("decimal"), xdr::ScVal::U32(7)),
+        (symbol("name"), string(name)),
+        (symbol("symbol"), string(symbol_text)),
+    ]);
+    let storage = map(vec![
+        (symbol("METADATA"), xdr::ScVal::Map(Some(metadata))),
+        (list(vec![symbol("AssetInfo")]), list(info)),
+    ]);
+    let executable = xdr::ContractExecutable::StellarAsset;
+    xdr::ScVal::ContractInstance(xdr::ScContractInstance { executable, storage: Some(storage) })
+}
+
+fn usd_info() -> Vec<xdr::ScVal> {
+    let fields = vec![
+        (symbol("asset_code"), string("USD\0")),
+        (symbol("issuer"), xdr::ScVal::Bytes(xdr::ScBytes(vec![9; 32].try_into().unwrap()))),
+    ];
+    vec![symbol("AlphaNum4"), xdr::ScVal::Map(Some(map(fields)))]
+}
+
+/// D21: the contract of an asset is known by its id, the native one too; another that stores the same words is not.
+#[test]
+fn instances_of_asset_contracts_name_their_asset_and_token() {
+    let key = xdr::ScVal::LedgerKeyContractInstance;
+    let impostor = xdr::ScAddress::Contract(xdr::ContractId(xdr::Hash([5; 32])));
+    let (usd_contract, native_contract) = (contract_of(usd()), contract_of(xdr::Asset::Native));
+    let text = format!("USD:{}", g(9));
+    let created = |contract: &xdr::ScAddress, val| {
+        Change::Created(entry(contract_data(contract.clone(), key.clone(), val), None))
+    };
+    let all = of(vec![
+        created(&usd_contract, instance(usd_info(), &text, "USD")),
+        created(&native_contract, instance(vec![symbol("Native")], "native", "native")),
+        created(&impostor, instance(usd_info(), &text, "USD")),
+    ]);
+    for expected in [
+        json!({"contract_id": usd_contract.to_string(), "asset_type": "credit_alphanum4", "asset_code": "USD",
+            "asset_issuer": g(9), "token_name": text, "token_symbol": "USD", "token_decimals": 7}),
+        json!({"contract_id": native_contract.to_string(), "asset_type": "native", "asset_code": null,
+            "asset_issuer": null, "token_name": "native", "token_symbol": "native", "token_decimals": 7}),
+        json!({"contract_id": impostor.to_string(), "asset_type": null, "asset_code": null, "asset_issuer": null,
+            "token_name": null, "token_decimals": null, "contract_key_type": "ledger_key_contract_instance"}),
+    ] {
+        all.one("contract_data_snapshot_v1", &expected);
+    }
+}
+
+/// D28: balances of contracts and of accounts, nonces of accounts and every other entry have rows with key and value.
+#[test]
+fn contract_data_of_every_owner_and_shape_has_a_row() {
+    let contract = contract_of(usd());
+    let holders = [
+        xdr::ScAddress::Contract(xdr::ContractId(xdr::Hash([6; 32]))),
+        xdr::ScAddress::Account(account_id(1)),
+    ];
+    let amount = xdr::ScVal::I128(xdr::Int128Parts { hi: 1, lo: 2 });
+    let balance = || {
+        map(vec![
+            (symbol("amount"), amount.clone()),
+            (symbol("authorized"), xdr::ScVal::Bool(true)),
+            (symbol("clawback"), xdr::ScVal::Bool(false)),
+        ])
+    };
+    let mut changes: Vec<_> = holders
+        .iter()
+        .map(|holder| {
+            let key = list(vec![symbol("Balance"), xdr::ScVal::Address(holder.clone())]);
+            Change::Created(entry(
+                contract_data(contract.clone(), key, xdr::ScVal::Map(Some(balance()))),
+                None,
+            ))
+        })
+        .collect();
+    let nonce = xdr::ScVal::LedgerKeyNonce(xdr::ScNonceKey { nonce: -3 });
+    let owner = xdr::ScAddress::Account(account_id(2));
+    changes.push(Change::Created(entry(contract_data(owner, nonce, xdr::ScVal::Void), None)));
+    let all = of(changes);
+    let table = "contract_data_snapshot_v1";
+    for holder in &holders {
+        let expected = json!({"balance_holder": holder.to_string(), "balance": "18446744073709551618"});
+        let row = all.one(table, &expected);
+        assert_eq!(row["contract_key_type"], json!("vec"));
+        let val: Value = serde_json::from_str(row["val"].as_str().unwrap()).unwrap();
+        assert_eq!(val["map"][0]["val"], json!({"i128": "18446744073709551618"}));
+    }
+    let expected = json!({"contract_id": g(2), "contract_key_type": "ledger_key_nonce", "balance_holder": null,
+        "key": "{\"ledger_key_nonce\":{\"nonce\":\"-3\"}}", "val": "\"void\"", "ledger_entry_change": 0});
+    all.one(table, &expected);
+}
+
+/// D31: an entry is live in the last ledger of its time to live, and expired in the one after.
+#[test]
+fn a_ttl_expires_after_its_last_ledger() {
+    for (live_until, expired) in [(20_099, true), (20_100, false), (20_101, false)] {
+        let ttl = xdr::TtlEntry { key_hash: xdr::Hash([1; 32]), live_until_ledger_seq: live_until };
+        let all = of(vec![Change::Created(entry(Data::Ttl(ttl), None))]);
+        let remaining = i64::from(live_until) - 20_100;
+        all.one(
+            "ttl_snapshot_v1",
+            &json!({"expired": expired, "ttl_remaining": remaining, "evicted": false}),
+        );
+    }
+}
