@@ -5,6 +5,7 @@
 pub mod entry;
 mod key;
 mod net;
+mod pairs;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use crate::decode::{Ledger, Transaction};
 
 pub use key::EntryKey;
 pub use net::{ChangeError, ChangeKind, Changes, EntryChange};
+pub use pairs::{Pair, pairs};
 
 /// Where in a ledger a group of changes stands.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,8 @@
 
 use stellar_xdr as xdr;
 
+use crate::changes::pairs;
+
 /// What an operation of a successful transaction brought about, as its result says. All `None` for a failed one:
 /// what its operations did was rolled back.
 #[derive(Debug, Default)]
@@ -120,25 +122,6 @@ fn sum(amounts: impl Iterator<Item = i64>) -> Result<i64, String> {
         .map_err(|_| format!("the amounts of its result add up to {total}, more than 64 bits hold"))
 }
 
-/// One change: the entry before and after it.
-type Change<'l> = (Option<&'l xdr::LedgerEntry>, Option<&'l xdr::LedgerEntry>);
-
-/// Joins each STATE with the change that follows it.
-fn pairs(changes: &[xdr::LedgerEntryChange]) -> impl Iterator<Item = Change<'_>> {
-    let mut state = None;
-    changes.iter().filter_map(move |change| match change {
-        xdr::LedgerEntryChange::State(entry) => {
-            state = Some(entry);
-            None
-        }
-        xdr::LedgerEntryChange::Created(entry) | xdr::LedgerEntryChange::Restored(entry) => {
-            Some((None, Some(entry)))
-        }
-        xdr::LedgerEntryChange::Updated(entry) => Some((state.take(), Some(entry))),
-        xdr::LedgerEntryChange::Removed(_) => Some((state.take(), None)),
-    })
-}
-
 /// Sponsor of what the operation created: of a new entry, or of the signer that it set. `None` where the meta shows
 /// none.
 pub(super) fn sponsor<'l>(
@@ -146,14 +129,14 @@ pub(super) fn sponsor<'l>(
     changes: &'l [xdr::LedgerEntryChange],
 ) -> Option<&'l xdr::AccountId> {
     let signer = if let xdr::OperationBody::SetOptions(op) = body { op.signer.as_ref() } else { None };
-    pairs(changes).find_map(|(before, after)| {
-        let after = after?;
+    pairs(changes).find_map(|pair| {
+        let after = pair.after?;
         let of_signer = signer.and_then(|signer| {
             let sponsor = signer_sponsor(after, &signer.key)?;
-            let former = before.and_then(|entry| signer_sponsor(entry, &signer.key));
+            let former = pair.before.and_then(|entry| signer_sponsor(entry, &signer.key));
             (former != Some(sponsor)).then_some(sponsor)
         });
-        of_signer.or_else(|| if before.is_none() { entry_sponsor(after) } else { None })
+        of_signer.or_else(|| if pair.before.is_none() { entry_sponsor(after) } else { None })
     })
 }
 
@@ -193,8 +176,8 @@ pub(super) fn pool_change<'l>(
         let xdr::LiquidityPoolEntryBody::LiquidityPoolConstantProduct(body) = &pool.body;
         (pool.liquidity_pool_id == *id).then_some(body)
     };
-    pairs(changes).find_map(|(before, after)| {
-        let (before, after) = (pool(before), pool(after));
+    pairs(changes).find_map(|pair| {
+        let (before, after) = (pool(pair.before), pool(pair.after));
         let params = &after.or(before)?.params;
         let change = |field: fn(&xdr::LiquidityPoolEntryConstantProduct) -> i64| {
             after.map_or(0, field).saturating_sub(before.map_or(0, field))
