@@ -6,6 +6,7 @@ pub mod entry;
 mod key;
 mod net;
 mod pairs;
+mod pool;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use crate::decode::{Ledger, Transaction};
 pub use key::EntryKey;
 pub use net::{ChangeError, ChangeKind, Changes, EntryChange};
 pub use pairs::{Pair, pairs};
+pub use pool::PoolChange;
 
 /// Where in a ledger a group of changes stands.
 #[derive(Clone, Copy, Debug)]

@@ -68,7 +68,11 @@ mod tests {
     /// Balances before and after.
     fn balances(changes: &[Change]) -> Vec<(Option<i64>, Option<i64>)> {
         let balance = |entry: &xdr::LedgerEntry| {
-            if let xdr::LedgerEntryData::Account(account) = &entry.data { Some(account.balance) } else { None }
+            if let xdr::LedgerEntryData::Account(account) = &entry.data {
+                Some(account.balance)
+            } else {
+                None
+            }
         };
         pairs(changes).map(|pair| (pair.before.and_then(balance), pair.after.and_then(balance))).collect()
     }

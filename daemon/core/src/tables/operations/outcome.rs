@@ -2,7 +2,7 @@
 
 use stellar_xdr as xdr;
 
-use crate::changes::pairs;
+use crate::changes::{PoolChange, pairs};
 
 /// What an operation of a successful transaction brought about, as its result says. All `None` for a failed one:
 /// what its operations did was rolled back.
@@ -155,37 +155,10 @@ fn signer_sponsor<'l>(entry: &'l xdr::LedgerEntry, key: &xdr::SignerKey) -> Opti
     v2.signer_sponsoring_i_ds.get(position)?.0.as_ref()
 }
 
-/// How an operation changed a liquidity pool.
-#[derive(Debug)]
-pub(super) struct PoolChange<'l> {
-    /// The pool's assets.
-    pub(super) assets: [&'l xdr::Asset; 2],
-    /// Change of the reserves, stroops.
-    pub(super) reserves: [i64; 2],
-    /// Change of the shares in existence, stroops.
-    pub(super) shares: i64,
-}
-
 /// The change of pool `id`. `None` where the meta shows none.
 pub(super) fn pool_change<'l>(
     id: &xdr::PoolId,
     changes: &'l [xdr::LedgerEntryChange],
 ) -> Option<PoolChange<'l>> {
-    let pool = |entry: Option<&'l xdr::LedgerEntry>| {
-        let xdr::LedgerEntryData::LiquidityPool(pool) = &entry?.data else { return None };
-        let xdr::LiquidityPoolEntryBody::LiquidityPoolConstantProduct(body) = &pool.body;
-        (pool.liquidity_pool_id == *id).then_some(body)
-    };
-    pairs(changes).find_map(|pair| {
-        let (before, after) = (pool(pair.before), pool(pair.after));
-        let params = &after.or(before)?.params;
-        let change = |field: fn(&xdr::LiquidityPoolEntryConstantProduct) -> i64| {
-            after.map_or(0, field).saturating_sub(before.map_or(0, field))
-        };
-        Some(PoolChange {
-            assets: [&params.asset_a, &params.asset_b],
-            reserves: [change(|p| p.reserve_a), change(|p| p.reserve_b)],
-            shares: change(|p| p.total_pool_shares),
-        })
-    })
+    pairs(changes).filter_map(|pair| PoolChange::of(&pair)).find(|change| change.id == id)
 }
