@@ -14,6 +14,7 @@ pub mod claimable_balances;
 pub mod config_settings;
 pub mod contract_code;
 pub mod contract_data;
+pub mod effects;
 pub mod evicted_keys;
 pub mod ledgers;
 pub mod liquidity_pools;
@@ -26,6 +27,8 @@ pub mod transactions;
 pub mod trustlines;
 pub mod ttl;
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -137,6 +140,7 @@ tables! {
     transactions,
     operations,
     native_balances,
+    effects,
     accounts,
     trustlines,
     offers,

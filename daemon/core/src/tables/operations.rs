@@ -5,7 +5,7 @@
 
 mod columns;
 mod details;
-mod outcome;
+pub(super) mod outcome;
 mod soroban;
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,10 @@ impl<'l> Outcome<'l> {
 
 /// What left the source: the fills of the first hop, or the payment itself where nothing was exchanged. A path may
 /// come back to its first asset, so only the fills before the first other asset count.
-fn sent(fills: &[xdr::ClaimAtom], last: &xdr::SimplePaymentResult) -> Result<i64, String> {
+pub(in crate::tables) fn sent(
+    fills: &[xdr::ClaimAtom],
+    last: &xdr::SimplePaymentResult,
+) -> Result<i64, String> {
     let mut bought = fills.iter().map(bought);
     let Some((asset, first)) = bought.next() else { return Ok(last.amount) };
     let rest = bought.take_while(|(other, _)| *other == asset).map(|(_, amount)| amount);
