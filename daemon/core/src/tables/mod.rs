@@ -6,8 +6,10 @@ use arrow_array::RecordBatch;
 
 use crate::{changes::Changes, decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
+pub mod contract_events;
 pub mod ledgers;
 pub mod operations;
+pub mod trades;
 pub mod transactions;
 
 #[cfg(test)]
@@ -116,7 +118,7 @@ macro_rules! tables {
     };
 }
 
-tables! { ledgers, transactions, operations }
+tables! { ledgers, transactions, operations, trades, contract_events }
 
 /// Identity of all tables: changes with any name, type or nullness.
 pub fn fingerprint() -> String {
