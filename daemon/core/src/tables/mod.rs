@@ -13,6 +13,8 @@ pub mod trades;
 pub mod transactions;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 /// What a run stamps on every row.
