@@ -14,6 +14,7 @@ pub mod claimable_balances;
 pub mod config_settings;
 pub mod contract_code;
 pub mod contract_data;
+pub mod contract_events;
 pub mod effects;
 pub mod evicted_keys;
 pub mod ledgers;
@@ -23,6 +24,7 @@ pub mod offers;
 pub mod operations;
 pub mod restored_keys;
 mod state;
+pub mod trades;
 pub mod transactions;
 pub mod trustlines;
 pub mod ttl;
@@ -141,11 +143,13 @@ tables! {
     operations,
     native_balances,
     effects,
+    trades,
     accounts,
     trustlines,
     offers,
     claimable_balances,
     liquidity_pools,
+    contract_events,
     contract_data,
     contract_code,
     config_settings,

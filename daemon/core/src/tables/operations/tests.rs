@@ -12,7 +12,7 @@ use stellar_xdr::{
 use super::{Columns, SPEC, extract};
 use crate::{
     Hash32, Ledger, LedgerSeq, Network, Transaction,
-    tables::{ExtractError, Stamps},
+    tables::{ExtractError, Input, Stamps},
     text::stellar_asset_contract,
 };
 
@@ -108,7 +108,7 @@ impl Given {
         };
         let stamps = Stamps { era_id: None, version_label: "v1".into(), ingested_at_micros: 0 };
         let mut columns = Columns::default();
-        extract(&crate::tables::Input::new(&ledger, &stamps)?, &mut columns)?;
+        extract(&Input::new(&ledger, &stamps)?, &mut columns)?;
         columns.stamp(ledger.seq, &stamps);
         let batch = columns.finish();
         Ok((0..batch.num_rows()).map(|row| object(&batch, row)).collect())
@@ -291,7 +291,6 @@ fn amounts_beyond_64_bits_fail_the_ledger_and_name_the_operation() {
     assert!(error.reason.contains("operation 0: the amounts of its result"), "{error}");
 }
 
-/// Mistake D19 of the reference.
 #[test]
 fn an_operation_that_was_not_applied_has_no_trace() {
     let mut given = Given::one(Body::Inflation).failed();
@@ -345,7 +344,6 @@ fn an_offer_that_left_nothing_in_the_book_has_no_resulting_offer() {
     assert_eq!(details(&row)["price"], Value::Null);
 }
 
-/// Mistake D18 of the reference.
 #[test]
 fn merges_and_inflation_say_what_they_delivered() {
     let merge = Given::one(Body::AccountMerge(muxed(4, 1)))
@@ -396,7 +394,6 @@ fn a_created_balance_has_the_id_of_the_result() {
     );
 }
 
-/// Mistake D18 of the reference.
 #[test]
 fn each_kind_of_revoked_sponsorship_is_named() {
     use xdr::LedgerKey as K;
@@ -555,7 +552,6 @@ fn a_trustline_of_pool_shares_has_the_id_of_a_real_pool() {
     );
 }
 
-/// Mistake D20 of the reference.
 #[test]
 fn trustline_flags_that_are_left_alone_are_null() {
     let of = |set_flags, clear_flags| {
@@ -724,7 +720,6 @@ fn call(args: Vec<xdr::ScVal>) -> Given {
     }))
 }
 
-/// Mistake D19 of the reference.
 #[test]
 fn a_call_tells_its_function_and_arguments() {
     let contract = xdr::ContractId(xdr::Hash([5; 32])).to_string();
