@@ -15,6 +15,7 @@
 //! ```
 
 mod apply;
+mod books;
 mod close;
 mod config;
 mod encode;
@@ -24,14 +25,20 @@ mod hasher;
 mod header;
 mod model;
 mod network;
+mod refusal;
 mod rng;
+mod rows;
+mod settings;
 mod soroban;
 mod state;
 mod truth;
 mod tx;
+mod upgrade;
 mod workload;
 
+pub use books::{Change, EntryChange};
 pub use config::{Density, ParseDensityError, SimConfig};
 pub use model::Model;
 pub use network::{SimLedger, SimNetwork};
+pub use rows::{SignerChange, TableRows, signer_changes};
 pub use truth::{LedgerTruth, OpTruth, Totals, TxTruth};

@@ -9,13 +9,16 @@ mod world;
 
 use std::collections::HashSet;
 
-use stellar_xdr::{AccountId, Memo, MuxedAccount, Operation, Preconditions, TimeBounds, TimePoint};
+use stellar_xdr::{
+    AccountId, LedgerHeader, LedgerUpgrade, Memo, MuxedAccount, Operation, Preconditions, TimeBounds,
+    TimePoint,
+};
 
 use crate::{
     config::Density,
     entries, header,
     rng::Rng,
-    state::State,
+    state::{Lifetimes, State},
     tx::{self, Plan},
 };
 use setup::Setup;
@@ -57,8 +60,14 @@ impl Workload {
         &self.world.root
     }
 
-    /// Transactions for ledger `seq`, in the order in which they are to be applied.
-    pub(crate) fn plan(&mut self, state: &State, seq: u32) -> Vec<Plan> {
+    /// How long contract entries live that nobody extends.
+    pub(crate) fn lifetimes(&self) -> Lifetimes {
+        Lifetimes { temporary: 16, persistent: 4_096 }
+    }
+
+    /// Transactions and upgrades for the next ledger, in the order in which they are to be applied.
+    pub(crate) fn plan(&mut self, state: &State, header: &LedgerHeader) -> (Vec<Plan>, Vec<LedgerUpgrade>) {
+        let seq = header.ledger_seq + 1;
         let dense = match self.density {
             Density::Dense => true,
             Density::Sparse => false,
@@ -74,9 +83,10 @@ impl Workload {
         if !self.setup.done() {
             // A sparse ledger of a mixed network leaves the setting up to the dense ones.
             let big = self.density != Density::Sparse;
-            return if big && !dense { Vec::new() } else { self.setup.plan(&mut planner, dense) };
+            let plans = if big && !dense { Vec::new() } else { self.setup.plan(&mut planner, dense) };
+            return (plans, Vec::new());
         }
-        if dense { planner.dense() } else { planner.sparse() }
+        (if dense { planner.dense() } else { planner.sparse() }, Vec::new())
     }
 }
 

@@ -1,0 +1,172 @@
+//! The end of contract entries: what expires is evicted some ledgers later, and persistent entries can come back.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use stellar_xdr::{
+    ContractDataDurability, Hash, LedgerEntry, LedgerEntryData, LedgerEntryExt, LedgerKey, LedgerKeyTtl,
+    TtlEntry,
+};
+
+use super::{Entry, State, Touched};
+use crate::{encode, entries, hasher::Map};
+
+/// Ledgers that the eviction scan comes after an entry's end.
+const SCAN_LAG: u32 = 6;
+
+/// What is no longer live, and what will not be.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Archive {
+    /// Evicted persistent entries.
+    entries: Map<LedgerKey, Arc<Entry>>,
+    /// Entries by the hash that their TTL entry names.
+    owners: Map<Hash, LedgerKey>,
+    /// TTL entries by the ledger of their end; an entry extended since stands under several.
+    ends: BTreeMap<u32, HashSet<Hash>>,
+}
+
+impl Archive {
+    /// Undoes a restore.
+    pub(super) fn put_back(&mut self, key: LedgerKey, entry: Arc<Entry>) {
+        if !matches!(key, LedgerKey::Ttl(_)) {
+            self.entries.insert(key, entry);
+        }
+    }
+}
+
+/// Whether a contract entry is archived, and not gone, when its time is over.
+pub(crate) fn is_persistent(key: &LedgerKey) -> bool {
+    match key {
+        LedgerKey::ContractData(data) => data.durability == ContractDataDurability::Persistent,
+        LedgerKey::ContractCode(_) => true,
+        LedgerKey::Account(_)
+        | LedgerKey::Trustline(_)
+        | LedgerKey::Offer(_)
+        | LedgerKey::Data(_)
+        | LedgerKey::ClaimableBalance(_)
+        | LedgerKey::LiquidityPool(_)
+        | LedgerKey::ConfigSetting(_)
+        | LedgerKey::Ttl(_) => false,
+    }
+}
+
+impl State {
+    /// Notes when the entry of a TTL entry ends.
+    pub(super) fn expect_end(&mut self, key: &LedgerKey) {
+        if let Some(LedgerEntryData::Ttl(ttl)) = self.get(key) {
+            let (end, hash) = (ttl.live_until_ledger_seq, ttl.key_hash.clone());
+            self.archive.ends.entry(end).or_default().insert(hash);
+        }
+    }
+
+    /// Creates a contract entry that lives up to and including ledger `live_until`.
+    ///
+    /// A temporary entry that is there still although its time is over is replaced, as if it were gone.
+    pub(crate) fn put_with_ttl(&mut self, key: LedgerKey, data: LedgerEntryData, live_until: u32) {
+        let hash = entries::key_hash(&key);
+        let ttl = TtlEntry { key_hash: hash.clone(), live_until_ledger_seq: live_until };
+        self.put(LedgerKey::Ttl(LedgerKeyTtl { key_hash: hash.clone() }), LedgerEntryData::Ttl(ttl));
+        self.archive.owners.insert(hash, key.clone());
+        self.put(key, data);
+    }
+
+    /// Removes a contract entry with its TTL.
+    pub(crate) fn remove_with_ttl(&mut self, key: LedgerKey) {
+        self.remove(entries::ttl_key(&key));
+        self.remove(key);
+    }
+
+    /// The last ledger in which the entry under `key` lives; `None` where there is none in the live state.
+    pub(crate) fn live_until(&self, key: &LedgerKey) -> Option<u32> {
+        let LedgerEntryData::Ttl(ttl) = self.get(&entries::ttl_key(key))? else { return None };
+        Some(ttl.live_until_ledger_seq)
+    }
+
+    /// Whether there is an entry under `key` whose time is not over.
+    pub(crate) fn lives(&self, key: &LedgerKey) -> bool {
+        self.live_until(key).is_some_and(|end| end >= self.ledger)
+    }
+
+    /// Whether the entry under `key` must be restored before it can be used: evicted, or persistent and expired.
+    pub(crate) fn archived(&self, key: &LedgerKey) -> bool {
+        self.archive.entries.contains_key(key)
+            || is_persistent(key) && self.live_until(key).is_some_and(|end| end < self.ledger)
+    }
+
+    /// Evicted persistent entries, in no particular order.
+    pub(crate) fn archived_entries(&self) -> impl Iterator<Item = (&LedgerKey, &LedgerEntry)> {
+        self.archive.entries.iter().map(|(key, entry)| (key, &entry.value))
+    }
+
+    /// Brings an archived entry back, to live up to and including ledger `live_until`.
+    pub(crate) fn restore(&mut self, key: &LedgerKey, live_until: u32) {
+        let ttl_key = entries::ttl_key(key);
+        let hash = entries::key_hash(key);
+        let (before, entry) = match self.archive.entries.remove(key) {
+            Some(evicted) => {
+                let mut value = evicted.value.clone();
+                value.last_modified_ledger_seq = self.ledger;
+                (None, self.fresh(value))
+            }
+            None => {
+                let Some(old) = self.entries.get(key).cloned() else { return };
+                let same = self.fresh(old.value.clone());
+                (Some(old), same)
+            }
+        };
+        self.set(key, Some(entry.clone()));
+        self.scope.push(Touched { key: key.clone(), before, restored: Some(entry), removed: false });
+        let data = LedgerEntryData::Ttl(TtlEntry { key_hash: hash, live_until_ledger_seq: live_until });
+        let value = LedgerEntry { last_modified_ledger_seq: self.ledger, data, ext: LedgerEntryExt::V0 };
+        let ttl = self.fresh(value);
+        let before = self.set(&ttl_key, Some(ttl.clone()));
+        self.scope.push(Touched { key: ttl_key, before, restored: Some(ttl), removed: false });
+    }
+
+    /// An entry of the open scope with its image.
+    fn fresh(&self, value: LedgerEntry) -> Arc<Entry> {
+        let image = encode::xdr(&value);
+        Arc::new(Entry { value, image, scope: self.scope_number })
+    }
+
+    /// Evicts what ended [`SCAN_LAG`] ledgers ago or more: keys of the entries and of their TTL entries, in turn.
+    pub(crate) fn evict(&mut self) -> Vec<LedgerKey> {
+        let limit = self.ledger.saturating_sub(SCAN_LAG);
+        let mut keys = Vec::new();
+        while let Some(first) = self.archive.ends.first_entry() {
+            if *first.key() >= limit {
+                break;
+            }
+            let end = *first.key();
+            let mut hashes: Vec<Hash> = first.remove().into_iter().collect();
+            hashes.sort();
+            for hash in hashes {
+                let ttl_key = LedgerKey::Ttl(LedgerKeyTtl { key_hash: hash.clone() });
+                let due = matches!(self.get(&ttl_key), Some(LedgerEntryData::Ttl(ttl))
+                    if ttl.live_until_ledger_seq == end);
+                if due && let Some(key) = self.archive.owners.get(&hash).cloned() {
+                    self.evict_one(&key, &ttl_key);
+                    keys.extend([key, ttl_key]);
+                }
+            }
+        }
+        keys
+    }
+
+    fn evict_one(&mut self, key: &LedgerKey, ttl_key: &LedgerKey) {
+        for key in [key, ttl_key] {
+            let Some(old) = self.set(key, None) else { continue };
+            let size = u64::from(encode::count(old.image.len()));
+            self.soroban_bytes = self.soroban_bytes.saturating_sub(size);
+            self.books.evicted.insert(key.clone());
+            if is_persistent(key) {
+                self.archive.entries.insert(key.clone(), old.clone());
+            }
+            let touched = Touched { key: key.clone(), before: Some(old), restored: None, removed: true };
+            self.note(touched);
+        }
+        self.committed_soroban_bytes = self.soroban_bytes;
+    }
+}
