@@ -1,10 +1,11 @@
 //! Liquidity pools: deposits, withdrawals and trades (CAP-38).
 
 use stellar_xdr::{
-    AccountId, Asset, ClaimAtom, ClaimLiquidityAtom, LiquidityPoolConstantProductParameters,
-    LiquidityPoolDepositOp, LiquidityPoolDepositResult, LiquidityPoolEntryConstantProduct,
-    LiquidityPoolParameters, LiquidityPoolWithdrawOp, LiquidityPoolWithdrawResult, OperationResultTr, PoolId,
-    Price, ScAddress, TrustLineAsset,
+    AccountId, Asset, ClaimAtom, ClaimLiquidityAtom, ClaimableBalanceId, HashIdPreimage,
+    HashIdPreimageRevokeId, LiquidityPoolConstantProductParameters, LiquidityPoolDepositOp,
+    LiquidityPoolDepositResult, LiquidityPoolEntryConstantProduct, LiquidityPoolParameters,
+    LiquidityPoolWithdrawOp, LiquidityPoolWithdrawResult, OperationResultTr, PoolId, Price, ScAddress,
+    SequenceNumber, TrustLineAsset,
 };
 
 use super::{
@@ -34,6 +35,21 @@ pub(crate) fn of(asset_a: &Asset, asset_b: &Asset) -> (LiquidityPoolParameters, 
 /// Id of a pool: the hash of its parameters.
 pub(super) fn id_of(params: &LiquidityPoolParameters) -> PoolId {
     PoolId(stellar_xdr::Hash(lake_core::Hash32::sha256(&[&encode::xdr(params)]).0))
+}
+
+/// Id of the claimable balance that an operation makes of a pool's asset when shares are revoked.
+pub(crate) fn revoke_id(
+    (source, seq, index): (&AccountId, i64, u32),
+    pool: &PoolId,
+    asset: &Asset,
+) -> ClaimableBalanceId {
+    super::balance_id_of(&HashIdPreimage::PoolRevokeOpId(HashIdPreimageRevokeId {
+        source_account: source.clone(),
+        seq_num: SequenceNumber(seq),
+        op_num: index,
+        liquidity_pool_id: pool.clone(),
+        asset: asset.clone(),
+    }))
 }
 
 fn narrow(value: i128) -> i64 {

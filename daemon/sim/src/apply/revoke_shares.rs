@@ -1,8 +1,8 @@
 //! What becomes of pool shares when one of the pool's assets is no longer authorized: claimable balances (CAP-38).
 
 use stellar_xdr::{
-    AccountId, Asset, ClaimPredicate, ClaimableBalanceId, Claimant, ClaimantV0, HashIdPreimage,
-    HashIdPreimageRevokeId, LedgerEntryData, PoolId, ScAddress, SequenceNumber, TrustLineAsset,
+    AccountId, Asset, ClaimPredicate, Claimant, ClaimantV0, LedgerEntryData, PoolId, ScAddress,
+    TrustLineAsset,
 };
 
 use super::{Cx, claimable, pool, reserve, reserve::LowReserve};
@@ -49,10 +49,10 @@ fn revoke_one(cx: &mut Cx<'_>, trustor: &AccountId, id: &PoolId) -> Result<(), L
 fn redeem(
     cx: &mut Cx<'_>,
     (trustor, backer): (&AccountId, &AccountId),
-    pool: &PoolId,
+    pool_id: &PoolId,
     (asset, amount): (&Asset, i64),
 ) -> Result<(), LowReserve> {
-    let from = ScAddress::LiquidityPool(pool.clone());
+    let from = ScAddress::LiquidityPool(pool_id.clone());
     if amount == 0 {
         return Ok(());
     }
@@ -62,7 +62,8 @@ fn redeem(
         cx.emit(&event);
         return Ok(());
     }
-    let id = revoke_id(cx, pool, asset);
+    let (source, seq) = &cx.transaction;
+    let id = pool::revoke_id((source, *seq, cx.index), pool_id, asset);
     let claimant = ClaimantV0 { destination: trustor.clone(), predicate: ClaimPredicate::Unconditional };
     let clawback = claimable::clawback_enabled(cx, trustor, asset);
     let entry =
@@ -72,15 +73,4 @@ fn redeem(
     let event = cx.assets.moved_for(asset, (from, ScAddress::ClaimableBalance(id)), amount, None);
     cx.emit(&event);
     Ok(())
-}
-
-fn revoke_id(cx: &Cx<'_>, pool: &PoolId, asset: &Asset) -> ClaimableBalanceId {
-    let preimage = HashIdPreimage::PoolRevokeOpId(HashIdPreimageRevokeId {
-        source_account: cx.transaction.0.clone(),
-        seq_num: SequenceNumber(cx.transaction.1),
-        op_num: cx.index,
-        liquidity_pool_id: pool.clone(),
-        asset: asset.clone(),
-    });
-    super::balance_id_of(&preimage)
 }

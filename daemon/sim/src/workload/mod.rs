@@ -5,6 +5,7 @@ mod misc;
 mod offers;
 mod payments;
 mod setup;
+mod stories;
 mod world;
 
 use std::collections::HashSet;
@@ -22,10 +23,14 @@ use crate::{
     tx::{self, Plan},
 };
 use setup::Setup;
+use stories::Stories;
 use world::World;
 
 /// In a mixed network every ledger with this remainder is dense.
 const DENSE_EVERY: u32 = 20;
+
+/// So many sparse ledgers in 100 have a step of a story in them.
+const STORY_PERCENT: u64 = 12;
 
 /// The source of all transactions.
 #[derive(Clone, Debug)]
@@ -34,6 +39,7 @@ pub(crate) struct Workload {
     density: Density,
     world: World,
     setup: Setup,
+    stories: Stories,
 }
 
 /// What planning a transaction may use.
@@ -52,7 +58,7 @@ impl Workload {
     pub(crate) fn new(network_id: [u8; 32], seed: u64, density: Density) -> Self {
         let world = World::new(network_id, seed, density);
         let setup = Setup::new(&world, density);
-        Self { seed, density, world, setup }
+        Self { seed, density, world, setup, stories: Stories::default() }
     }
 
     /// The account that holds all money at first.
@@ -62,7 +68,8 @@ impl Workload {
 
     /// How long contract entries live that nobody extends.
     pub(crate) fn lifetimes(&self) -> Lifetimes {
-        Lifetimes { temporary: 16, persistent: 4_096 }
+        let persistent = if self.density == Density::Everything { 24 } else { 4_096 };
+        Lifetimes { temporary: 16, persistent }
     }
 
     /// Transactions and upgrades for the next ledger, in the order in which they are to be applied.
@@ -70,7 +77,7 @@ impl Workload {
         let seq = header.ledger_seq + 1;
         let dense = match self.density {
             Density::Dense => true,
-            Density::Sparse => false,
+            Density::Sparse | Density::Everything => false,
             Density::Mixed => seq % DENSE_EVERY == 2,
         };
         let mut planner = Planner {
@@ -82,11 +89,18 @@ impl Workload {
         };
         if !self.setup.done() {
             // A sparse ledger of a mixed network leaves the setting up to the dense ones.
-            let big = self.density != Density::Sparse;
+            let big = !self.density.is_small();
             let plans = if big && !dense { Vec::new() } else { self.setup.plan(&mut planner, dense) };
             return (plans, Vec::new());
         }
-        (if dense { planner.dense() } else { planner.sparse() }, Vec::new())
+        let everything = self.density == Density::Everything;
+        let (mut plans, upgrades) = if everything || dense || planner.rng.percent(STORY_PERCENT) {
+            self.stories.plan(&mut planner, everything)
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        plans.extend(if dense { planner.dense() } else { planner.sparse() });
+        (plans, upgrades)
     }
 }
 

@@ -1,0 +1,68 @@
+//! Upgrades: header fields, and config settings that a contract published.
+
+use lake_core::Hash32;
+use stellar_xdr::{
+    ConfigUpgradeSet, ConfigUpgradeSetKey, ContractDataDurability, Hash, LedgerKey, LedgerKeyContractCode,
+    LedgerUpgrade, ScBytes, ScVal,
+};
+
+use super::{Turn, cast::Cast};
+use crate::{
+    encode, settings,
+    soroban::{
+        call::{self, By},
+        instance_key, notes,
+    },
+    tx,
+};
+
+fn bytes(bytes: Vec<u8>) -> ScVal {
+    ScVal::Bytes(ScBytes(bytes.try_into().expect("a set of settings is short")))
+}
+
+impl Cast<'_, '_> {
+    pub(super) fn governing(&mut self) -> Turn {
+        let owner = self.person(0);
+        let network_id = self.planner.world.network_id;
+        let run = self.story.run;
+        let (upload, code) = call::upload_notes(b"settings");
+        let salt = tx::keyed(&[b"settings", &run.to_be_bytes()]);
+        let (create, id) = call::create_notes(network_id, &owner, salt, &code);
+        let updated_entry = settings::all(self.planner.state.lifetimes(), 1 + run % 1_000);
+        let set = encode::xdr(&ConfigUpgradeSet { updated_entry: encode::vecm(updated_entry) });
+        let content_hash = Hash(Hash32::sha256(&[&set]).0);
+        let upgrade = |upgrades: &mut Vec<LedgerUpgrade>, upgrade| upgrades.push(upgrade);
+        Turn::Go(match self.story.step {
+            0 => return self.create(&[100]),
+            1 => {
+                upgrade(&mut self.upgrades, LedgerUpgrade::BaseFee(150));
+                vec![self.call(&owner, upload)]
+            }
+            2 => {
+                upgrade(&mut self.upgrades, LedgerUpgrade::MaxTxSetSize(1_000 + run % 7));
+                upgrade(&mut self.upgrades, LedgerUpgrade::BaseReserve(4_500_000));
+                vec![self.call(&owner, create)]
+            }
+            3 => {
+                upgrade(&mut self.upgrades, LedgerUpgrade::MaxSorobanTxSetSize(110 + run % 100));
+                let name = bytes(content_hash.0.to_vec());
+                let key = notes::key(&id, name.clone(), ContractDataDurability::Temporary);
+                let code = LedgerKey::ContractCode(LedgerKeyContractCode { hash: code });
+                let put = ("put", vec![name, bytes(set), ScVal::Bool(false)]);
+                let read = vec![instance_key(&id), code];
+                vec![self.call(&owner, call::call_with(&id, put, (read, vec![key]), By::Nobody))]
+            }
+            4 => {
+                let key = ConfigUpgradeSetKey { contract_id: id, content_hash };
+                upgrade(&mut self.upgrades, LedgerUpgrade::Config(key));
+                Vec::new()
+            }
+            5 => {
+                upgrade(&mut self.upgrades, LedgerUpgrade::BaseFee(100));
+                upgrade(&mut self.upgrades, LedgerUpgrade::BaseReserve(5_000_000));
+                return self.merge(&[0]);
+            }
+            _ => return Turn::End,
+        })
+    }
+}
