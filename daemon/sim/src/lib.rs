@@ -15,6 +15,7 @@
 //! ```
 
 mod apply;
+mod assemble;
 mod books;
 mod close;
 mod config;

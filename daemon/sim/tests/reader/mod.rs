@@ -1,6 +1,7 @@
 //! Reads ledgers as a consumer would and keeps the state that their changes tell of.
 
 mod books;
+mod features;
 mod sums;
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,12 +11,11 @@ use lake_core::{Hash32, Network, decode};
 use lake_sim::{SimLedger, SimNetwork, TxTruth};
 use stellar_xdr::{
     ClaimAtom, ContractEvent, ContractEventBody, FeeBumpTransactionInnerTx, GeneralizedTransactionSet,
-    HostFunction, InnerTransactionResultResult, LedgerCloseMeta, LedgerEntryChange, LedgerHeader,
-    LedgerUpgrade, Limits, ManageOfferSuccessResultOffer, ManageSellOfferResult, Memo, MuxedAccount,
-    OperationResult, OperationResultTr, Preconditions, ReadXdr, ScVal, SorobanCredentials,
-    SorobanTransactionMetaExt, TransactionEnvelope, TransactionEventStage, TransactionExt, TransactionMeta,
-    TransactionMetaV4, TransactionPhase, TransactionResultMetaV1, TransactionResultResult,
-    TransactionResultSet, TxSetComponent, WriteXdr,
+    InnerTransactionResultResult, LedgerCloseMeta, LedgerEntryChange, LedgerHeader, Limits,
+    ManageOfferSuccessResultOffer, ManageSellOfferResult, Memo, MuxedAccount, OperationResult,
+    OperationResultTr, ReadXdr, ScVal, SorobanTransactionMetaExt, TransactionEnvelope, TransactionEventStage,
+    TransactionExt, TransactionMeta, TransactionMetaV4, TransactionPhase, TransactionResultMetaV1,
+    TransactionResultResult, TransactionResultSet, TxSetComponent, WriteXdr,
 };
 
 /// What the ledgers so far told.
@@ -201,38 +201,6 @@ impl Reader {
         self.previous.as_ref().map_or(100, |previous| i64::from(previous.base_fee))
     }
 
-    fn upgrades(&mut self, meta: &stellar_xdr::LedgerCloseMetaV2) {
-        let header = &meta.ledger_header.header;
-        assert_eq!(header.scp_value.upgrades.len(), meta.upgrades_processing.len());
-        for (upgrade, bytes) in meta.upgrades_processing.iter().zip(header.scp_value.upgrades.iter()) {
-            assert_eq!(self::bytes(&upgrade.upgrade), bytes.0.to_vec());
-            let changes = upgrade.changes.len();
-            self.seen.insert(match &upgrade.upgrade {
-                LedgerUpgrade::BaseFee(fee) => {
-                    assert_eq!((*fee, changes), (header.base_fee, 0));
-                    "upgrade of the base fee"
-                }
-                LedgerUpgrade::BaseReserve(reserve) => {
-                    assert_eq!((*reserve, changes), (header.base_reserve, 0));
-                    "upgrade of the base reserve"
-                }
-                LedgerUpgrade::MaxTxSetSize(size) => {
-                    assert_eq!((*size, changes), (header.max_tx_set_size, 0));
-                    "upgrade of the set size"
-                }
-                LedgerUpgrade::MaxSorobanTxSetSize(_) => {
-                    assert_eq!(changes, 2);
-                    "upgrade of the Soroban set size"
-                }
-                LedgerUpgrade::Config(_) => {
-                    assert!(changes > 20, "{changes} changes of settings");
-                    "upgrade of settings"
-                }
-                other => panic!("no such upgrade in these networks: {other:?}"),
-            });
-        }
-    }
-
     fn transaction(
         &mut self,
         one: &TransactionResultMetaV1,
@@ -281,7 +249,7 @@ impl Reader {
         let meta = v4(one);
         assert_eq!(meta.operations.len(), if told.successful { results.len() } else { 0 });
         for (operation, result) in tx.operations.iter().zip(&results) {
-            self.result(operation.body.discriminant().into(), result);
+            self.result(operation.body.discriminant().into(), result, told.successful);
         }
         fee_events_are_what_was_charged(one, meta);
         match (&tx.ext, &meta.soroban_meta) {
@@ -304,7 +272,7 @@ impl Reader {
         }
     }
 
-    fn result(&mut self, kind: i32, result: &OperationResult) {
+    fn result(&mut self, kind: i32, result: &OperationResult, successful: bool) {
         let OperationResult::OpInner(inner) = result else {
             self.bad_kinds.insert(kind);
             self.seen.insert(match result {
@@ -318,10 +286,11 @@ impl Reader {
         let arm = if kind == 4 { 3 } else { kind };
         assert_eq!(i32::from(inner.discriminant()), arm);
         // After the type stands the code: 0 is success for all types.
-        if bytes(inner).get(4..8) == Some(&[0; 4]) {
-            self.good_kinds.insert(kind)
-        } else {
-            self.bad_kinds.insert(kind)
+        match bytes(inner).get(4..8) == Some(&[0; 4]) {
+            true if successful => self.good_kinds.insert(kind),
+            // What became of it was taken back with the rest of its transaction.
+            true => false,
+            false => self.bad_kinds.insert(kind),
         };
         if let OperationResultTr::ManageSellOffer(ManageSellOfferResult::Success(success)) = inner {
             if success.offer == ManageOfferSuccessResultOffer::Deleted {
@@ -332,60 +301,6 @@ impl Reader {
                     matches!(atom, ClaimAtom::OrderBook(atom) if atom.amount_sold > 0 && atom.amount_bought > 0)
                 );
                 self.seen.insert("trade");
-            }
-        }
-    }
-
-    /// Notes what occurs in an envelope.
-    fn what_it_is_made_of(&mut self, tx: &stellar_xdr::Transaction, envelope: &TransactionEnvelope) {
-        let seen = &mut self.seen;
-        match &tx.memo {
-            Memo::None => {}
-            Memo::Text(text) if String::from_utf8(text.to_vec()).is_err() => {
-                seen.insert("memo that is no UTF-8");
-            }
-            Memo::Text(_) => {
-                seen.insert("memo text");
-            }
-            Memo::Id(_) => {
-                seen.insert("memo id");
-            }
-            Memo::Hash(_) => {
-                seen.insert("memo hash");
-            }
-            Memo::Return(_) => {
-                seen.insert("memo return");
-            }
-        }
-        if let Preconditions::V2(cond) = &tx.cond {
-            let all =
-                cond.time_bounds.is_some() && cond.ledger_bounds.is_some() && cond.min_seq_num.is_some();
-            if all && cond.extra_signers.len() == 2 && cond.min_seq_ledger_gap > 0 && cond.min_seq_age.0 > 0 {
-                seen.insert("all preconditions");
-            }
-        }
-        if let TransactionEnvelope::TxFeeBump(bump) = envelope {
-            seen.insert("fee bump");
-            if let MuxedAccount::MuxedEd25519(_) = bump.tx.fee_source {
-                seen.insert("muxed fee account");
-            }
-        }
-        if let TransactionExt::V1(data) = &tx.ext
-            && let stellar_xdr::SorobanTransactionDataExt::V1(_) = &data.ext
-        {
-            seen.insert("restored by a call");
-        }
-        for operation in tx.operations.iter() {
-            if let stellar_xdr::OperationBody::InvokeHostFunction(op) = &operation.body {
-                seen.insert(match &op.host_function {
-                    HostFunction::InvokeContract(_) => "call of a contract",
-                    HostFunction::CreateContract(_) => "contract without constructor",
-                    HostFunction::UploadContractWasm(_) => "upload of code",
-                    HostFunction::CreateContractV2(_) => "contract with constructor",
-                });
-                if op.auth.iter().any(|entry| matches!(entry.credentials, SorobanCredentials::Address(_))) {
-                    seen.insert("credentials of an address");
-                }
             }
         }
     }

@@ -121,7 +121,7 @@ pub(crate) fn accounts_agree_with_what_belongs_to_them(entries: &HashMap<LedgerK
         assert_eq!(usize::try_from(counts.1), Ok(of(&sponsored, id)), "sponsored of {account:?}");
         let own = of(&owned, id) + account.signers.len();
         assert_eq!(usize::try_from(account.num_sub_entries), Ok(own), "{account:?}");
-        assert!(account.balance >= 0);
+        assert!(account.balance >= 0, "{account:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use stellar_xdr::{
     Price, SetOptionsOp,
 };
 
-use super::{Kind, Story, Turn};
+use super::{KINDS, Kind, Story, Turn};
 use crate::{
     entries::{self, ONE},
     soroban::{call::Prepared, footprint},
@@ -108,11 +108,8 @@ impl<'a, 'b> Cast<'a, 'b> {
 
     /// A Soroban transaction as it is.
     pub(super) fn bare_call(&self, source: &AccountId, call: Prepared) -> Plan {
-        let cluster = match self.story.kind {
-            Kind::Noting => 2,
-            Kind::Wrapping => 3,
-            _ => 4,
-        };
+        // Tokens have the clusters before these.
+        let cluster = 2 + KINDS.iter().position(|kind| *kind == self.story.kind).unwrap_or(0);
         Plan { cluster, ..prepared(source, call) }
     }
 

@@ -1,9 +1,9 @@
 //! Transactions that were fine when they were chosen and are not when their turn comes.
 
 use stellar_xdr::{
-    AccountId, Asset, BeginSponsoringFutureReservesOp, BumpSequenceOp, DataValue, Duration, ManageDataOp,
-    OperationBody, Preconditions, PreconditionsV2, SequenceNumber, SetOptionsOp, Signer, SignerKey, String64,
-    Uint256, VecM,
+    AccountId, Asset, BeginSponsoringFutureReservesOp, BumpSequenceOp, CreateAccountOp, DataValue, Duration,
+    ManageDataOp, OperationBody, Preconditions, PreconditionsV2, SequenceNumber, SetOptionsOp, Signer,
+    SignerKey, String64, Uint256, VecM,
 };
 
 use super::{
@@ -87,6 +87,16 @@ impl Cast<'_, '_> {
             6 => vec![
                 self.tx(&one, vec![(None, OperationBody::Inflation)]),
                 self.tx(&one, vec![(Some(&gone), small(&one))]),
+                self.tx(
+                    &one,
+                    vec![(
+                        None,
+                        OperationBody::CreateAccount(CreateAccountOp {
+                            destination: two.clone(),
+                            starting_balance: ONE,
+                        }),
+                    )],
+                ),
                 self.tx(&two, vec![(None, data(Some(DataValue::default())))]),
             ],
             7 => vec![

@@ -153,7 +153,7 @@ impl Cast<'_, '_> {
             newcomer,
             vec![
                 (by, OperationBody::CreateClaimableBalance(aside)),
-                (by, trust(asset, 1_000 * ONE)),
+                (by, trust(asset, i64::MAX)),
                 (by, data(Some(b"paid by a friend"))),
                 (by, signer(newcomer, 1)),
                 (by, sell(asset, ONE, 0)),

@@ -48,7 +48,7 @@ impl Cast<'_, '_> {
                         (None, sell(&deal, &lumen, 100 * ONE, price(1, 3), 0)),
                         (None, sell(&deal, &lumen, 30 * ONE, price(1, 2), 0)),
                         (None, passive(&deal, &lumen, 20 * ONE, price(2, 1))),
-                        (None, passive(&lumen, &deal, 10 * ONE, price(1, 2))),
+                        (None, passive(&lumen, &deal, 10 * ONE, price(4, 1))),
                         (None, sell(&deal, &lumen, 5 * ONE, price(9, 1), 0)),
                     ],
                 ),
@@ -57,6 +57,7 @@ impl Cast<'_, '_> {
             4 => vec![
                 self.tx(&taker, vec![(None, buy(&deal, &lumen, 31 * ONE + 1, price(1, 2)))]),
                 self.tx(&maker, vec![(None, buy(&deal, &lumen, 100 * ONE, price(10, 1)))]),
+                self.tx(&taker, vec![(None, sell(&deal, &lumen, ONE, price(1, 1), i64::MAX))]),
             ],
             5 => vec![
                 self.tx(&taker, vec![(None, self.strict_receive(&taker, &deal, 75 * ONE))]),
