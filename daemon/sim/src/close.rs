@@ -192,6 +192,7 @@ fn run(network: &mut SimNetwork, one: &mut Work) {
     one.built.tx.operations = operations;
     if one.successful && !running.sponsorships.is_empty() {
         one.refusal = Some(Refusal::BadSponsorship);
+        one.applied.fill(false);
         one.successful = false;
     }
     if one.successful {

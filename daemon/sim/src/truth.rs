@@ -120,7 +120,7 @@ pub struct OpTruth {
     pub source: String,
     /// Whether its transaction succeeded.
     pub successful: bool,
-    /// Whether it succeeded itself, whatever became of its transaction.
+    /// Whether it has a result of its own that is a success, whatever became of its transaction.
     pub applied: bool,
     /// Amount that the operation names, where it names one.
     pub amount: Option<i64>,

@@ -1,6 +1,6 @@
 //! What the footprint of a Soroban transaction makes possible: restoring and extending what it names.
 
-use stellar_xdr::{LedgerKey, SorobanTransactionData, SorobanTransactionDataExt};
+use stellar_xdr::{LedgerKey, SorobanResourcesExtV0, SorobanTransactionData, SorobanTransactionDataExt};
 
 use crate::{
     apply::Cx,
@@ -63,6 +63,9 @@ pub(super) fn has_archived(cx: &Cx<'_>) -> bool {
 /// Declares the archived keys of a call, as the simulation of a call before it is sent does.
 pub(crate) fn declare_archived(state: &State, data: &mut SorobanTransactionData) {
     let footprint = &mut data.resources.footprint;
+    if !footprint.read_only.iter().chain(footprint.read_write.iter()).any(|key| state.archived(key)) {
+        return;
+    }
     // What is to be restored is written.
     let (archived, read_only): (Vec<LedgerKey>, Vec<LedgerKey>) =
         footprint.read_only.iter().cloned().partition(|key| state.archived(key));
@@ -72,12 +75,10 @@ pub(crate) fn declare_archived(state: &State, data: &mut SorobanTransactionData)
         read_write.iter().zip(0..).filter(|(key, _)| state.archived(key)).map(|(_, index)| index).collect();
     footprint.read_only = encode::vecm(read_only);
     footprint.read_write = encode::vecm(read_write);
-    if !indexes.is_empty() {
-        data.resource_fee += 100_000;
-        data.ext = SorobanTransactionDataExt::V1(stellar_xdr::SorobanResourcesExtV0 {
-            archived_soroban_entries: encode::vecm(indexes),
-        });
-    }
+    data.resource_fee += 100_000;
+    data.ext = SorobanTransactionDataExt::V1(SorobanResourcesExtV0 {
+        archived_soroban_entries: encode::vecm(indexes),
+    });
 }
 
 /// The last ledger of a new entry that nobody extends.

@@ -1,12 +1,13 @@
 //! A contract that keeps notes: values under keys of any type, as long as the network keeps them and no longer.
 
 use stellar_xdr::{
-    ContractDataDurability, ContractEvent, ContractId, InvokeContractArgs, LedgerEntryData, LedgerKey,
-    LedgerKeyContractData, ScAddress, ScError, ScErrorCode, ScVal,
+    ContractDataDurability, ContractEvent, ContractEventType, ContractExecutable, ContractId, Hash,
+    InvokeContractArgs, LedgerEntryData, LedgerKey, LedgerKeyContractData, ScAddress, ScBytes, ScError,
+    ScErrorCode, ScVal, ScVec,
 };
 
-use super::{create_entry_until, data_entry_of, footprint};
-use crate::{apply::Cx, entries, events};
+use super::{create_entry_until, data_entry_of, footprint, instance_key};
+use crate::{apply::Cx, encode, entries, events};
 
 /// Contract error of a call that is meant to fail.
 const MEANT: u32 = 7;
@@ -26,7 +27,8 @@ pub(crate) fn key(contract: &ContractId, key: ScVal, durability: ContractDataDur
     LedgerKey::ContractData(LedgerKeyContractData { contract, key, durability })
 }
 
-/// Runs a function of the contract: `put(key, value, kept)`, `del(key, kept)`, `attempt(key)` or `fail(key)`.
+/// Runs a function of the contract: `put(key, value, kept)`, `del(key, kept)`, `update(code)`, `attempt(key)` or
+/// `fail(key)`.
 pub(super) fn run(
     cx: &mut Cx<'_>,
     contract: &ContractId,
@@ -57,6 +59,11 @@ pub(super) fn run(
             cx.state.remove_with_ttl(key);
             Ok(Told { events: vec![event(ScVal::Void)], rolled_back: Vec::new() })
         }
+        b"update" => {
+            let ScVal::Bytes(hash) = &note else { return Err(missing()) };
+            let updated = update(cx, contract, hash).ok_or_else(missing)?;
+            Ok(Told { events: vec![updated], rolled_back: Vec::new() })
+        }
         b"attempt" => {
             Ok(Told { events: vec![event(ScVal::Bool(true))], rolled_back: vec![event(ScVal::Void)] })
         }
@@ -77,6 +84,26 @@ fn put(cx: &mut Cx<'_>, key: LedgerKey, note: ScVal, value: ScVal) {
     let data = data_entry_of(&name.contract, note, value, name.durability);
     let until = footprint::first_end(cx.state, &key);
     create_entry_until(cx, key, data, until);
+}
+
+/// Runs other code from now on: the host says so with a system event.
+fn update(cx: &mut Cx<'_>, contract: &ContractId, hash: &ScBytes) -> Option<ContractEvent> {
+    let hash = Hash(hash.0.as_slice().try_into().ok()?);
+    let key = instance_key(contract);
+    let LedgerEntryData::ContractData(entry) = cx.state.get_mut(&key)? else { return None };
+    let ScVal::ContractInstance(instance) = &mut entry.val else { return None };
+    let new = ContractExecutable::Wasm(hash);
+    let old = std::mem::replace(&mut instance.executable, new.clone());
+    let topics = vec![entries::symbol("executable_update"), executable(&old)?, executable(&new)?];
+    let data = ScVal::Vec(Some(ScVec::default()));
+    let event = events::contract_event(contract, topics, data);
+    Some(ContractEvent { type_: ContractEventType::System, ..event })
+}
+
+fn executable(executable: &ContractExecutable) -> Option<ScVal> {
+    let ContractExecutable::Wasm(hash) = executable else { return None };
+    let bytes = ScVal::Bytes(ScBytes(hash.0.to_vec().try_into().ok()?));
+    Some(ScVal::Vec(Some(ScVec(encode::vecm(vec![entries::symbol("Wasm"), bytes])))))
 }
 
 /// Uses up a nonce of an address that authorized a call; `false` when it is used already.

@@ -91,8 +91,10 @@ impl State {
 
     /// Whether the entry under `key` must be restored before it can be used: evicted, or persistent and expired.
     pub(crate) fn archived(&self, key: &LedgerKey) -> bool {
+        // Mostly nothing has ended that is not evicted yet: then no hash is needed.
+        let ended = self.archive.ends.first_key_value().is_some_and(|(end, _)| *end < self.ledger);
         self.archive.entries.contains_key(key)
-            || is_persistent(key) && self.live_until(key).is_some_and(|end| end < self.ledger)
+            || ended && is_persistent(key) && self.live_until(key).is_some_and(|end| end < self.ledger)
     }
 
     /// Evicted persistent entries, in no particular order.

@@ -1,8 +1,9 @@
 //! What occurs in envelopes and upgrades, by name.
 
 use stellar_xdr::{
-    HostFunction, LedgerCloseMetaV2, LedgerUpgrade, Memo, MuxedAccount, OperationBody, Preconditions,
-    SorobanCredentials, SorobanTransactionDataExt, Transaction, TransactionEnvelope, TransactionExt,
+    ContractEventBody, ContractEventType, HostFunction, LedgerCloseMetaV2, LedgerUpgrade, Memo, MuxedAccount,
+    OperationBody, Preconditions, ScVal, SorobanCredentials, SorobanTransactionDataExt, Transaction,
+    TransactionEnvelope, TransactionExt, TransactionMetaV4,
 };
 
 use super::{Reader, bytes};
@@ -92,6 +93,36 @@ impl Reader {
                     seen.insert("credentials of an address");
                 }
             }
+        }
+    }
+
+    /// Notes what occurs in the metadata of a transaction.
+    pub(super) fn events(&mut self, meta: &TransactionMetaV4, successful: bool) {
+        for event in meta.operations.iter().flat_map(|op| op.events.iter()) {
+            if event.type_ == ContractEventType::System {
+                self.seen.insert("system event");
+            }
+            let ContractEventBody::V0(body) = &event.body;
+            let Some(ScVal::Symbol(name)) = body.topics.first() else { continue };
+            match name.0.as_slice() {
+                b"transfer" => self.seen.insert("transfer"),
+                b"mint" => self.seen.insert("mint"),
+                b"burn" => self.seen.insert("burn"),
+                b"clawback" => self.seen.insert("clawback"),
+                b"set_authorized" => self.seen.insert("set_authorized"),
+                _ => false,
+            };
+        }
+        for event in meta.diagnostic_events.iter() {
+            let (flag, own) =
+                (event.in_successful_contract_call, event.event.type_ == ContractEventType::Diagnostic);
+            self.seen.insert(match (own, flag, successful) {
+                (true, _, true) => "trace of a call",
+                (true, _, false) => "trace of a failed call",
+                (false, true, _) => "copy of an event",
+                (false, false, true) => "event of a failed call within a good one",
+                (false, false, false) => "event of a failed call",
+            });
         }
     }
 }

@@ -13,9 +13,10 @@ use stellar_xdr::{
     ClaimAtom, ContractEvent, ContractEventBody, FeeBumpTransactionInnerTx, GeneralizedTransactionSet,
     InnerTransactionResultResult, LedgerCloseMeta, LedgerEntryChange, LedgerHeader, Limits,
     ManageOfferSuccessResultOffer, ManageSellOfferResult, Memo, MuxedAccount, OperationResult,
-    OperationResultTr, ReadXdr, ScVal, SorobanTransactionMetaExt, TransactionEnvelope, TransactionEventStage,
-    TransactionExt, TransactionMeta, TransactionMetaV4, TransactionPhase, TransactionResultMetaV1,
-    TransactionResultResult, TransactionResultSet, TxSetComponent, WriteXdr,
+    OperationResultTr, PathPaymentStrictReceiveResult, PathPaymentStrictSendResult, ReadXdr, ScVal,
+    SorobanTransactionMetaExt, TransactionEnvelope, TransactionEventStage, TransactionExt, TransactionMeta,
+    TransactionMetaV4, TransactionPhase, TransactionResultMetaV1, TransactionResultResult,
+    TransactionResultSet, TxSetComponent, WriteXdr,
 };
 
 /// What the ledgers so far told.
@@ -251,6 +252,7 @@ impl Reader {
         for (operation, result) in tx.operations.iter().zip(&results) {
             self.result(operation.body.discriminant().into(), result, told.successful);
         }
+        self.events(meta, told.successful);
         fee_events_are_what_was_charged(one, meta);
         match (&tx.ext, &meta.soroban_meta) {
             (TransactionExt::V0, None) => assert!(one.post_tx_apply_fee_processing.is_empty()),
@@ -292,6 +294,17 @@ impl Reader {
             true => false,
             false => self.bad_kinds.insert(kind),
         };
+        if let OperationResultTr::PathPaymentStrictSend(PathPaymentStrictSendResult::Success(success)) = inner
+            && success.offers.iter().any(|atom| matches!(atom, ClaimAtom::LiquidityPool(_)))
+        {
+            self.seen.insert("pool trade, strict send");
+        }
+        if let OperationResultTr::PathPaymentStrictReceive(result) = inner
+            && let PathPaymentStrictReceiveResult::Success(success) = result
+            && success.offers.iter().any(|atom| matches!(atom, ClaimAtom::LiquidityPool(_)))
+        {
+            self.seen.insert("pool trade, strict receive");
+        }
         if let OperationResultTr::ManageSellOffer(ManageSellOfferResult::Success(success)) = inner {
             if success.offer == ManageOfferSuccessResultOffer::Deleted {
                 self.seen.insert("offer deleted");

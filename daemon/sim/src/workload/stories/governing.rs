@@ -53,9 +53,18 @@ impl Cast<'_, '_> {
                 vec![self.call(&owner, call::call_with(&id, put, (read, vec![key]), By::Nobody))]
             }
             4 => {
-                let key = ConfigUpgradeSetKey { contract_id: id, content_hash };
+                let key = ConfigUpgradeSetKey { contract_id: id.clone(), content_hash };
                 upgrade(&mut self.upgrades, LedgerUpgrade::Config(key));
-                Vec::new()
+                // The contract has done its part and lives on with other code.
+                let (upload, other) = call::upload_notes(b"other settings");
+                let codes =
+                    [code, other.clone()].map(|hash| LedgerKey::ContractCode(LedgerKeyContractCode { hash }));
+                let update = ("update", vec![bytes(other.0.to_vec())]);
+                let keys = (codes.to_vec(), vec![instance_key(&id)]);
+                vec![
+                    self.call(&owner, upload),
+                    self.call(&owner, call::call_with(&id, update, keys, By::Nobody)),
+                ]
             }
             5 => {
                 upgrade(&mut self.upgrades, LedgerUpgrade::BaseFee(100));
