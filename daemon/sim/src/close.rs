@@ -11,6 +11,7 @@ use crate::{
     entries,
     header::{self, Closed},
     network::SimNetwork,
+    one_time,
     refusal::{self, Refusal},
     soroban::{Outcome, fees},
     truth,
@@ -170,6 +171,8 @@ fn consume_sequence(network: &mut SimNetwork, one: &mut Work) {
     if let Some(account) = network.state.account_mut(&one.built.source) {
         entries::set_sequence(account, one.built.tx.seq_num.0, ledger, time);
     }
+    network.state.seal(&mut one.before, false);
+    one_time::spend(&mut network.state, &one.built);
     network.state.seal(&mut one.before, false);
 }
 

@@ -26,6 +26,7 @@ mod hasher;
 mod header;
 mod model;
 mod network;
+mod one_time;
 mod refusal;
 mod rng;
 mod rows;

@@ -2,7 +2,7 @@
 
 use stellar_xdr::{InnerTransactionResultResult, Preconditions, SignerKey, TransactionResultResult};
 
-use crate::{entries, header, state::State, tx::Built};
+use crate::{entries, header, one_time, state::State, tx::Built};
 
 /// Why none of a transaction's operations counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,10 @@ pub(crate) fn check(state: &State, built: &Built) -> Option<Refusal> {
         }
     }
     let [master, low, _, _] = account.thresholds.0;
-    let signed = |key: &SignerKey| matches!(key, SignerKey::Ed25519(key) if built.cosigners.contains(&key.0));
+    let in_advance = one_time::key(built);
+    let signed = |key: &SignerKey| {
+        matches!(key, SignerKey::Ed25519(key) if built.cosigners.contains(&key.0)) || *key == in_advance
+    };
     let others = account.signers.iter().filter(|signer| signed(&signer.key)).map(|signer| signer.weight);
     let weight = u32::from(master) + others.sum::<u32>();
     (weight < u32::from(low.max(1))).then_some(Refusal::BadAuth)

@@ -5,8 +5,8 @@ use stellar_xdr::{
     ConfigSettingContractExecutionLanesV0, ConfigSettingContractHistoricalDataV0,
     ConfigSettingContractLedgerCostExtV0, ConfigSettingContractLedgerCostV0,
     ConfigSettingContractParallelComputeV0, ConfigSettingEntry, ConfigSettingScpTiming,
-    ContractCostParamEntry, ContractCostParams, EvictionIterator, ExtensionPoint, LedgerKey,
-    LedgerKeyConfigSetting, StateArchivalSettings, VecM,
+    ContractCostParamEntry, ContractCostParams, EvictionIterator, ExtensionPoint, FreezeBypassTxs,
+    FrozenLedgerKeys, LedgerKey, LedgerKeyConfigSetting, StateArchivalSettings, VecM,
 };
 
 use crate::{encode, soroban::fees, state::Lifetimes};
@@ -128,5 +128,35 @@ pub(crate) fn genesis(lifetimes: Lifetimes) -> Vec<ConfigSettingEntry> {
         is_curr_bucket: true,
         bucket_file_offset: 0,
     }));
+    entries.push(ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys::default()));
+    entries.push(ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs::default()));
     entries
+}
+
+/// The setting that an upgrade leaves: changes of frozen keys (CAP-77) are applied to what is `now` there.
+pub(crate) fn upgraded(
+    wanted: ConfigSettingEntry,
+    now: impl Fn(&LedgerKey) -> ConfigSettingEntry,
+) -> ConfigSettingEntry {
+    match wanted {
+        ConfigSettingEntry::FrozenLedgerKeysDelta(delta) => {
+            let key = key(&ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys::default()));
+            let ConfigSettingEntry::FrozenLedgerKeys(frozen) = now(&key) else {
+                return ConfigSettingEntry::FrozenLedgerKeysDelta(delta);
+            };
+            let kept = frozen.keys.iter().filter(|key| !delta.keys_to_unfreeze.contains(key));
+            let keys = kept.chain(delta.keys_to_freeze.iter()).cloned().collect();
+            ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys { keys: encode::vecm(keys) })
+        }
+        ConfigSettingEntry::FreezeBypassTxsDelta(delta) => {
+            let key = key(&ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs::default()));
+            let ConfigSettingEntry::FreezeBypassTxs(bypass) = now(&key) else {
+                return ConfigSettingEntry::FreezeBypassTxsDelta(delta);
+            };
+            let kept = bypass.tx_hashes.iter().filter(|hash| !delta.remove_txs.contains(hash));
+            let hashes = kept.chain(delta.add_txs.iter()).cloned().collect();
+            ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs { tx_hashes: encode::vecm(hashes) })
+        }
+        other => other,
+    }
 }

@@ -2,8 +2,8 @@
 
 use stellar_xdr::{
     ConfigSettingContractExecutionLanesV0, ConfigSettingEntry, ConfigUpgradeSet, ConfigUpgradeSetKey,
-    LedgerEntryData, LedgerHeaderExt, LedgerHeaderExtensionV1, LedgerHeaderExtensionV1Ext, LedgerUpgrade,
-    Limits, ReadXdr, ScBytes, ScVal, UpgradeType, VecM,
+    LedgerEntryData, LedgerHeaderExt, LedgerHeaderExtensionV1, LedgerHeaderExtensionV1Ext, LedgerKey,
+    LedgerUpgrade, Limits, ReadXdr, ScBytes, ScVal, UpgradeType, VecM,
 };
 
 use crate::{
@@ -68,6 +68,11 @@ fn apply_one(network: &mut SimNetwork, upgrade: &LedgerUpgrade) {
 }
 
 fn set(network: &mut SimNetwork, entry: ConfigSettingEntry) {
+    let now = |key: &LedgerKey| match network.state.get(key) {
+        Some(LedgerEntryData::ConfigSetting(setting)) => setting.clone(),
+        Some(_) | None => entry.clone(),
+    };
+    let entry = settings::upgraded(entry.clone(), now);
     let key = settings::key(&entry);
     if let ConfigSettingEntry::StateArchival(archival) = &entry {
         network.state.set_lifetimes(settings::lifetimes(archival));

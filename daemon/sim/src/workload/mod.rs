@@ -49,6 +49,8 @@ struct Planner<'a> {
     state: &'a State,
     rng: Rng,
     seq: u32,
+    /// Fee per operation, in stroops.
+    base_fee: u32,
     /// Accounts that are the source of a transaction of this ledger already.
     used: HashSet<AccountId>,
 }
@@ -85,6 +87,7 @@ impl Workload {
             state,
             rng: Rng::new(&[self.seed, u64::from(seq)]),
             seq,
+            base_fee: header.base_fee,
             used: HashSet::new(),
         };
         if !self.setup.done() {

@@ -4,8 +4,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use lake_sim::{Change, SimLedger, SimNetwork};
 use stellar_xdr::{
-    ContractDataDurability, LedgerEntry, LedgerEntryChange, LedgerEntryData, LedgerKey, TrustLineAsset,
+    AccountEntry, ConfigSettingEntry, ContractDataDurability, LedgerEntry, LedgerEntryChange,
+    LedgerEntryData, LedgerKey, SignerKey, TrustLineAsset,
 };
+
+/// Signers that stand for one transaction.
+fn pre_auth(account: &AccountEntry) -> usize {
+    account.signers.iter().filter(|signer| matches!(signer.key, SignerKey::PreAuthTx(_))).count()
+}
 
 /// Entries by what changes and evictions said of them.
 #[derive(Default)]
@@ -108,6 +114,14 @@ impl Books {
     fn what_became(&mut self, before: Option<&LedgerEntry>, after: Option<&LedgerEntry>) {
         let seen = &mut self.seen;
         match (before.map(|entry| &entry.data), after.map(|entry| &entry.data)) {
+            (Some(LedgerEntryData::Account(a)), Some(LedgerEntryData::Account(b)))
+                if a.seq_num == b.seq_num && pre_auth(a) > pre_auth(b) =>
+            {
+                seen.insert("pre-authorized signer gone")
+            }
+            (Some(LedgerEntryData::ConfigSetting(ConfigSettingEntry::FrozenLedgerKeys(_))), Some(_)) => {
+                seen.insert("frozen keys changed")
+            }
             (Some(LedgerEntryData::LiquidityPool(_)), None) => seen.insert("pool removed"),
             (Some(LedgerEntryData::ClaimableBalance(_)), None) => seen.insert("claimable balance removed"),
             (Some(LedgerEntryData::Account(_)), None) => seen.insert("account removed"),

@@ -2,18 +2,19 @@
 
 use lake_core::Hash32;
 use stellar_xdr::{
-    ConfigUpgradeSet, ConfigUpgradeSetKey, ContractDataDurability, Hash, LedgerKey, LedgerKeyContractCode,
-    LedgerUpgrade, ScBytes, ScVal,
+    ConfigSettingEntry, ConfigUpgradeSet, ConfigUpgradeSetKey, ContractDataDurability, EncodedLedgerKey,
+    FreezeBypassTxs, FreezeBypassTxsDelta, FrozenLedgerKeys, FrozenLedgerKeysDelta, Hash, LedgerEntryData,
+    LedgerKey, LedgerKeyContractCode, LedgerUpgrade, ScBytes, ScVal,
 };
 
 use super::{Turn, cast::Cast};
 use crate::{
-    encode, settings,
+    encode, entries, settings,
     soroban::{
         call::{self, By},
         instance_key, notes,
     },
-    tx,
+    state, tx,
 };
 
 fn bytes(bytes: Vec<u8>) -> ScVal {
@@ -21,6 +22,32 @@ fn bytes(bytes: Vec<u8>) -> ScVal {
 }
 
 impl Cast<'_, '_> {
+    /// Freezes one key and lets one transaction through, in place of those before (CAP-77).
+    fn freezes(&self) -> [ConfigSettingEntry; 2] {
+        let now = |empty: ConfigSettingEntry| match self.planner.state.get(&settings::key(&empty)) {
+            Some(LedgerEntryData::ConfigSetting(setting)) => setting.clone(),
+            Some(_) | None => empty,
+        };
+        let mut frozen = FrozenLedgerKeysDelta::default();
+        if let ConfigSettingEntry::FrozenLedgerKeys(now) =
+            now(ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys::default()))
+        {
+            frozen.keys_to_unfreeze = now.keys;
+        }
+        let key = encode::xdr(&state::account_key(&self.person(1)));
+        let key = EncodedLedgerKey(key.try_into().expect("a key is short"));
+        frozen.keys_to_freeze = encode::vecm(vec![key]);
+        let mut bypass = FreezeBypassTxsDelta::default();
+        if let ConfigSettingEntry::FreezeBypassTxs(now) =
+            now(ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs::default()))
+        {
+            bypass.remove_txs = now.tx_hashes;
+        }
+        let hash = Hash(entries::key_bytes(&self.person(2)));
+        bypass.add_txs = encode::vecm(vec![hash]);
+        [ConfigSettingEntry::FrozenLedgerKeysDelta(frozen), ConfigSettingEntry::FreezeBypassTxsDelta(bypass)]
+    }
+
     pub(super) fn governing(&mut self) -> Turn {
         let owner = self.person(0);
         let network_id = self.planner.world.network_id;
@@ -28,7 +55,8 @@ impl Cast<'_, '_> {
         let (upload, code) = call::upload_notes(b"settings");
         let salt = tx::keyed(&[b"settings", &run.to_be_bytes()]);
         let (create, id) = call::create_notes(network_id, &owner, salt, &code);
-        let updated_entry = settings::all(self.planner.state.lifetimes(), 1 + run % 1_000);
+        let mut updated_entry = settings::all(self.planner.state.lifetimes(), 1 + run % 1_000);
+        updated_entry.extend(self.freezes());
         let set = encode::xdr(&ConfigUpgradeSet { updated_entry: encode::vecm(updated_entry) });
         let content_hash = Hash(Hash32::sha256(&[&set]).0);
         let upgrade = |upgrades: &mut Vec<LedgerUpgrade>, upgrade| upgrades.push(upgrade);

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     entries::{self, ONE},
-    header,
+    header, one_time,
     tx::{self, Plan},
     workload::setup::{home, list},
 };
@@ -104,17 +104,17 @@ impl Cast<'_, '_> {
                 ),
                 self.tx(&account, vec![(None, data("unknown", None))]),
             ],
-            8 => vec![self.tx(&account, vec![(None, data(&long, Some(b"now another")))])],
-            9 => {
-                let bump_to = SequenceNumber(self.next_seq(&account) + 1_000);
-                let bump = OperationBody::BumpSequence(BumpSequenceOp { bump_to });
+            8 => {
+                // The next step's transaction is authorized now.
+                let next = self.parting(&account, self.next_seq(&account) + 1);
                 vec![
                     self.tx(
                         &account,
-                        vec![(None, data(&long, None)), (None, data("brief", None)), (None, bump)],
+                        vec![(None, data(&long, Some(b"now another"))), (None, signer(next.1, 1))],
                     ),
                 ]
             }
+            9 => vec![self.parting(&account, self.next_seq(&account)).0],
             10 => {
                 // The account goes with one signer left.
                 let removed = [hash_x, payload].into_iter().map(|key| (None, signer(key, 0)));
@@ -123,6 +123,19 @@ impl Cast<'_, '_> {
             11 => return self.merge(&[0, 1]),
             _ => return Turn::End,
         })
+    }
+
+    /// Removes the named values and leaves sequence numbers out; with the signer that stands for the transaction.
+    fn parting(&self, account: &AccountId, seq: i64) -> (Plan, SignerKey) {
+        let bump_to = SequenceNumber(seq + 1_000);
+        let bump = OperationBody::BumpSequence(BumpSequenceOp { bump_to });
+        let long = "n".repeat(64);
+        let plan =
+            self.tx(account, vec![(None, data(&long, None)), (None, data("brief", None)), (None, bump)]);
+        let network_id = &self.planner.world.network_id;
+        let built = tx::build(network_id, plan.clone(), seq, self.planner.base_fee);
+        let key = one_time::key(&built);
+        (plan, key)
     }
 
     /// A transaction with all preconditions; it leaves four sequence numbers out.
