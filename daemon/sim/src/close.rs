@@ -242,6 +242,7 @@ fn run_operation(
         memo: &one.built.tx.memo,
         network_id: network.network_id,
         time: header::close_time(network.header.ledger_seq + 1),
+        cluster: one.built.cluster,
         resources: one.built.soroban(),
         soroban: &mut one.soroban,
     };

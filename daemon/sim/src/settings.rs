@@ -128,35 +128,39 @@ pub(crate) fn genesis(lifetimes: Lifetimes) -> Vec<ConfigSettingEntry> {
         is_curr_bucket: true,
         bucket_file_offset: 0,
     }));
-    entries.push(ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys::default()));
-    entries.push(ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs::default()));
+    entries.push(frozen_keys());
+    entries.push(bypass_transactions());
     entries
 }
 
 /// The setting that an upgrade leaves: changes of frozen keys (CAP-77) are applied to what is `now` there.
-pub(crate) fn upgraded(
+pub(crate) fn upgraded<'a>(
     wanted: ConfigSettingEntry,
-    now: impl Fn(&LedgerKey) -> ConfigSettingEntry,
+    now: impl Fn(&LedgerKey) -> Option<&'a ConfigSettingEntry>,
 ) -> ConfigSettingEntry {
-    match wanted {
-        ConfigSettingEntry::FrozenLedgerKeysDelta(delta) => {
-            let key = key(&ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys::default()));
-            let ConfigSettingEntry::FrozenLedgerKeys(frozen) = now(&key) else {
-                return ConfigSettingEntry::FrozenLedgerKeysDelta(delta);
-            };
-            let kept = frozen.keys.iter().filter(|key| !delta.keys_to_unfreeze.contains(key));
-            let keys = kept.chain(delta.keys_to_freeze.iter()).cloned().collect();
-            ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys { keys: encode::vecm(keys) })
-        }
-        ConfigSettingEntry::FreezeBypassTxsDelta(delta) => {
-            let key = key(&ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs::default()));
-            let ConfigSettingEntry::FreezeBypassTxs(bypass) = now(&key) else {
-                return ConfigSettingEntry::FreezeBypassTxsDelta(delta);
-            };
-            let kept = bypass.tx_hashes.iter().filter(|hash| !delta.remove_txs.contains(hash));
-            let hashes = kept.chain(delta.add_txs.iter()).cloned().collect();
-            ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs { tx_hashes: encode::vecm(hashes) })
-        }
-        other => other,
+    if let ConfigSettingEntry::FrozenLedgerKeysDelta(delta) = &wanted
+        && let Some(ConfigSettingEntry::FrozenLedgerKeys(frozen)) = now(&key(&frozen_keys()))
+    {
+        let kept = frozen.keys.iter().filter(|key| !delta.keys_to_unfreeze.contains(key));
+        let keys = kept.chain(delta.keys_to_freeze.iter()).cloned().collect();
+        return ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys { keys: encode::vecm(keys) });
     }
+    if let ConfigSettingEntry::FreezeBypassTxsDelta(delta) = &wanted
+        && let Some(ConfigSettingEntry::FreezeBypassTxs(bypass)) = now(&key(&bypass_transactions()))
+    {
+        let kept = bypass.tx_hashes.iter().filter(|hash| !delta.remove_txs.contains(hash));
+        let hashes = kept.chain(delta.add_txs.iter()).cloned().collect();
+        return ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs { tx_hashes: encode::vecm(hashes) });
+    }
+    wanted
+}
+
+/// No frozen keys.
+pub(crate) fn frozen_keys() -> ConfigSettingEntry {
+    ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys::default())
+}
+
+/// No transactions that frozen keys do not stop.
+pub(crate) fn bypass_transactions() -> ConfigSettingEntry {
+    ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs::default())
 }

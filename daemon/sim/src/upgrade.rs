@@ -69,10 +69,10 @@ fn apply_one(network: &mut SimNetwork, upgrade: &LedgerUpgrade) {
 
 fn set(network: &mut SimNetwork, entry: ConfigSettingEntry) {
     let now = |key: &LedgerKey| match network.state.get(key) {
-        Some(LedgerEntryData::ConfigSetting(setting)) => setting.clone(),
-        Some(_) | None => entry.clone(),
+        Some(LedgerEntryData::ConfigSetting(setting)) => Some(setting),
+        Some(_) | None => None,
     };
-    let entry = settings::upgraded(entry.clone(), now);
+    let entry = settings::upgraded(entry, now);
     let key = settings::key(&entry);
     if let ConfigSettingEntry::StateArchival(archival) = &entry {
         network.state.set_lifetimes(settings::lifetimes(archival));

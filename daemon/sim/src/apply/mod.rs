@@ -59,6 +59,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) network_id: [u8; 32],
     /// Close time of the ledger.
     pub(crate) time: u64,
+    /// Cluster of a Soroban transaction.
+    pub(crate) cluster: usize,
     /// Resources of a Soroban transaction.
     pub(crate) resources: Option<&'a SorobanTransactionData>,
     /// What a Soroban transaction leaves besides changes.

@@ -19,7 +19,10 @@ pub(crate) fn extend(cx: &mut Cx<'_>, extend_to: u32) {
     let Some(data) = cx.resources else { return };
     let until = cx.state.ledger() + extend_to;
     for key in data.resources.footprint.read_only.iter() {
-        super::extend_to(cx, key, until);
+        let gained = cx.state.extend_apart(key, until, cx.cluster);
+        if gained > 0 {
+            cx.soroban.charge_rent(100 + i64::from(gained / 64));
+        }
     }
 }
 

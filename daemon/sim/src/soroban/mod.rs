@@ -258,17 +258,9 @@ fn create_entry_until(cx: &mut Cx<'_>, key: LedgerKey, data: LedgerEntryData, un
 /// Extends the life of a used entry once enough of it is gone.
 pub(crate) fn extend(cx: &mut Cx<'_>, key: &LedgerKey) {
     let full = cx.state.ledger() + LIFETIME - 1;
-    if cx.state.live_until(key).is_some_and(|end| end + EXTEND_AFTER <= full) {
-        extend_to(cx, key, full);
-    }
-}
-
-/// Extends the life of an entry up to and including ledger `until`, if it lives and that is longer.
-fn extend_to(cx: &mut Cx<'_>, key: &LedgerKey, until: u32) {
-    let now = cx.state.live_until(key).filter(|end| *end >= cx.state.ledger() && *end < until);
-    let Some(end) = now else { return };
+    let Some(end) = cx.state.live_until(key).filter(|end| end + EXTEND_AFTER <= full) else { return };
     if let Some(LedgerEntryData::Ttl(ttl)) = cx.state.get_mut(&entries::ttl_key(key)) {
-        ttl.live_until_ledger_seq = until;
-        cx.soroban.charge_rent(100 + i64::from((until - end) / 64));
+        ttl.live_until_ledger_seq = full;
+        cx.soroban.charge_rent(100 + i64::from((full - end) / 64));
     }
 }

@@ -25,9 +25,16 @@ pub(super) struct Archive {
     owners: Map<Hash, LedgerKey>,
     /// TTL entries by the ledger of their end; an entry extended since stands under several.
     ends: BTreeMap<u32, HashSet<Hash>>,
+    /// TTL entries extended in this ledger by those who only read: by which cluster last, and as they were before.
+    extended: Map<LedgerKey, (usize, Arc<Entry>)>,
 }
 
 impl Archive {
+    /// Forgets what clusters of the ledger before did.
+    pub(super) fn begin_ledger(&mut self) {
+        self.extended.clear();
+    }
+
     /// Undoes a restore.
     pub(super) fn put_back(&mut self, key: LedgerKey, entry: Arc<Entry>) {
         if !matches!(key, LedgerKey::Ttl(_)) {
@@ -84,6 +91,34 @@ impl State {
         Some(ttl.live_until_ledger_seq)
     }
 
+    /// Extends the life of the entry under `key` on behalf of a cluster that only reads it; gives the ledgers gained.
+    ///
+    /// Clusters run in parallel (CAP-63): none sees what another one did, and the highest end stands.
+    pub(crate) fn extend_apart(&mut self, key: &LedgerKey, until: u32, cluster: usize) -> u32 {
+        let ttl_key = entries::ttl_key(key);
+        let Some(current) = self.entries.get(&ttl_key).cloned() else { return 0 };
+        let first = (cluster, current.clone());
+        let (last, start) = self.archive.extended.get(&ttl_key).cloned().unwrap_or(first);
+        let seen = if last == cluster { current } else { start.clone() };
+        let LedgerEntryData::Ttl(ttl) = &seen.value.data else { return 0 };
+        let (hash, end) = (ttl.key_hash.clone(), ttl.live_until_ledger_seq);
+        if end >= until || end < self.ledger {
+            return 0;
+        }
+        self.archive.extended.insert(ttl_key.clone(), (cluster, start));
+        if let Some(LedgerEntryData::Ttl(ttl)) = self.get_mut(&ttl_key) {
+            ttl.live_until_ledger_seq = ttl.live_until_ledger_seq.max(until);
+        }
+        if last != cluster
+            && let Some(touched) = self.scope.iter_mut().find(|touched| touched.key == ttl_key)
+        {
+            let data = LedgerEntryData::Ttl(TtlEntry { key_hash: hash, live_until_ledger_seq: until });
+            let value = LedgerEntry { last_modified_ledger_seq: self.ledger, data, ext: LedgerEntryExt::V0 };
+            touched.apart = Some((seen, encode::xdr(&value)));
+        }
+        until - end
+    }
+
     /// Whether there is an entry under `key` whose time is not over.
     pub(crate) fn lives(&self, key: &LedgerKey) -> bool {
         self.live_until(key).is_some_and(|end| end >= self.ledger)
@@ -119,12 +154,12 @@ impl State {
             }
         };
         self.set(key, Some(entry.clone()));
-        self.scope.push(Touched { key: key.clone(), before, restored: Some(entry), removed: false });
+        self.scope.push(Touched { restored: Some(entry), ..Touched::new(key.clone(), before) });
         let data = LedgerEntryData::Ttl(TtlEntry { key_hash: hash, live_until_ledger_seq: live_until });
         let value = LedgerEntry { last_modified_ledger_seq: self.ledger, data, ext: LedgerEntryExt::V0 };
         let ttl = self.fresh(value);
         let before = self.set(&ttl_key, Some(ttl.clone()));
-        self.scope.push(Touched { key: ttl_key, before, restored: Some(ttl), removed: false });
+        self.scope.push(Touched { restored: Some(ttl), ..Touched::new(ttl_key, before) });
     }
 
     /// An entry of the open scope with its image.
@@ -166,8 +201,7 @@ impl State {
             if is_persistent(key) {
                 self.archive.entries.insert(key.clone(), old.clone());
             }
-            let touched = Touched { key: key.clone(), before: Some(old), restored: None, removed: true };
-            self.note(touched);
+            self.note(Touched { removed: true, ..Touched::new(key.clone(), Some(old)) });
         }
         self.committed_soroban_bytes = self.soroban_bytes;
     }

@@ -55,6 +55,14 @@ struct Touched {
     restored: Option<Arc<Entry>>,
     /// Whether the scope ended without the entry.
     removed: bool,
+    /// Images before and after as a cluster saw them that did not see what another one did.
+    apart: Option<(Arc<Entry>, Vec<u8>)>,
+}
+
+impl Touched {
+    fn new(key: LedgerKey, before: Option<Arc<Entry>>) -> Self {
+        Self { key, before, restored: None, removed: false, apart: None }
+    }
 }
 
 type Log = Vec<Touched>;
@@ -106,6 +114,7 @@ impl State {
     pub(crate) fn begin_ledger(&mut self, ledger: u32) {
         self.ledger = ledger;
         self.books = Books::default();
+        self.archive.begin_ledger();
     }
 
     /// The ledger that is being closed.
@@ -166,8 +175,7 @@ impl State {
     fn entry_mut(&mut self, key: &LedgerKey) -> Option<&mut LedgerEntry> {
         let entry = self.entries.get_mut(key)?;
         if entry.scope != self.scope_number {
-            let before = Some(entry.clone());
-            self.scope.push(Touched { key: key.clone(), before, restored: None, removed: false });
+            self.scope.push(Touched::new(key.clone(), Some(entry.clone())));
         }
         let entry = Arc::make_mut(entry);
         entry.scope = self.scope_number;
@@ -212,7 +220,7 @@ impl State {
 
     fn log(&mut self, key: LedgerKey, before: Option<Arc<Entry>>) {
         if !self.scope.iter().any(|touched| touched.key == key) {
-            self.scope.push(Touched { key, before, restored: None, removed: false });
+            self.scope.push(Touched::new(key, before));
         }
     }
 
@@ -243,12 +251,13 @@ impl State {
     }
 
     fn seal_one(&mut self, out: &mut Seq, touched: &mut Touched) {
-        let Touched { key, before, restored, removed } = touched;
+        let Touched { key, before, restored, removed, apart } = touched;
         let soroban = is_soroban(key);
         let mut new_size = 0;
+        let apart = apart.take();
         let (was, mut arm) = match (restored.as_ref(), before.as_ref()) {
+            (None, Some(before)) => (Some((STATE, apart.as_ref().map_or(before, |(seen, _)| seen))), UPDATED),
             (Some(restored), _) => (Some((RESTORED, restored)), UPDATED),
-            (None, Some(before)) => (Some((STATE, before)), UPDATED),
             (None, None) => (None, CREATED),
         };
         let untouched =
@@ -263,7 +272,7 @@ impl State {
                 after.value.last_modified_ledger_seq = self.ledger;
                 after.image.clear();
                 encode::put(&mut after.image, &after.value);
-                out.push_arm(arm, &after.image);
+                out.push_arm(arm, apart.as_ref().map_or(&after.image, |(_, image)| image));
                 new_size = after.image.len();
             }
             None if was.is_some() => {
@@ -284,7 +293,7 @@ impl State {
     /// Keeps the first change of a key in a ledger, and the last image of what goes.
     fn note(&mut self, touched: Touched) {
         let books = &mut self.books;
-        let Touched { key, before, restored, removed } = touched;
+        let Touched { key, before, restored, removed, .. } = touched;
         if removed && let Some(last) = before.as_ref().or(restored.as_ref()) {
             books.removed.insert(key.clone(), last.clone());
         }

@@ -1,12 +1,19 @@
 //! What occurs in envelopes and upgrades, by name.
 
 use stellar_xdr::{
-    ContractEventBody, ContractEventType, HostFunction, LedgerCloseMetaV2, LedgerUpgrade, Memo, MuxedAccount,
-    OperationBody, Preconditions, ScVal, SorobanCredentials, SorobanTransactionDataExt, Transaction,
-    TransactionEnvelope, TransactionExt, TransactionMetaV4,
+    ContractEventBody, ContractEventType, HostFunction, LedgerCloseMetaV2, LedgerEntry, LedgerEntryChange,
+    LedgerEntryData, LedgerUpgrade, Memo, MuxedAccount, OperationBody, Preconditions, ScVal, SignerKey,
+    SorobanCredentials, SorobanTransactionDataExt, Transaction, TransactionEnvelope, TransactionExt,
+    TransactionMetaV4,
 };
 
 use super::{Reader, bytes};
+
+/// Signers that stand for one transaction.
+fn pre_authorized(entry: &LedgerEntry) -> usize {
+    let LedgerEntryData::Account(account) = &entry.data else { return 0 };
+    account.signers.iter().filter(|signer| matches!(signer.key, SignerKey::PreAuthTx(_))).count()
+}
 
 impl Reader {
     /// Upgrades say in the header what they do in the metadata.
@@ -98,6 +105,13 @@ impl Reader {
 
     /// Notes what occurs in the metadata of a transaction.
     pub(super) fn events(&mut self, meta: &TransactionMetaV4, successful: bool) {
+        for pair in meta.tx_changes_before.windows(2) {
+            if let [LedgerEntryChange::State(before), LedgerEntryChange::Updated(after)] = pair
+                && pre_authorized(before) > pre_authorized(after)
+            {
+                self.seen.insert("pre-authorized signer used up");
+            }
+        }
         for event in meta.operations.iter().flat_map(|op| op.events.iter()) {
             if event.type_ == ContractEventType::System {
                 self.seen.insert("system event");

@@ -3,8 +3,8 @@
 use lake_core::Hash32;
 use stellar_xdr::{
     ConfigSettingEntry, ConfigUpgradeSet, ConfigUpgradeSetKey, ContractDataDurability, EncodedLedgerKey,
-    FreezeBypassTxs, FreezeBypassTxsDelta, FrozenLedgerKeys, FrozenLedgerKeysDelta, Hash, LedgerEntryData,
-    LedgerKey, LedgerKeyContractCode, LedgerUpgrade, ScBytes, ScVal,
+    FreezeBypassTxsDelta, FrozenLedgerKeysDelta, Hash, LedgerEntryData, LedgerKey, LedgerKeyContractCode,
+    LedgerUpgrade, ScBytes, ScVal,
 };
 
 use super::{Turn, cast::Cast};
@@ -29,18 +29,14 @@ impl Cast<'_, '_> {
             Some(_) | None => empty,
         };
         let mut frozen = FrozenLedgerKeysDelta::default();
-        if let ConfigSettingEntry::FrozenLedgerKeys(now) =
-            now(ConfigSettingEntry::FrozenLedgerKeys(FrozenLedgerKeys::default()))
-        {
+        if let ConfigSettingEntry::FrozenLedgerKeys(now) = now(settings::frozen_keys()) {
             frozen.keys_to_unfreeze = now.keys;
         }
         let key = encode::xdr(&state::account_key(&self.person(1)));
         let key = EncodedLedgerKey(key.try_into().expect("a key is short"));
         frozen.keys_to_freeze = encode::vecm(vec![key]);
         let mut bypass = FreezeBypassTxsDelta::default();
-        if let ConfigSettingEntry::FreezeBypassTxs(now) =
-            now(ConfigSettingEntry::FreezeBypassTxs(FreezeBypassTxs::default()))
-        {
+        if let ConfigSettingEntry::FreezeBypassTxs(now) = now(settings::bypass_transactions()) {
             bypass.remove_txs = now.tx_hashes;
         }
         let hash = Hash(entries::key_bytes(&self.person(2)));

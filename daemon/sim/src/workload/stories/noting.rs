@@ -19,6 +19,9 @@ const BRIEF: ContractDataDurability = ContractDataDurability::Temporary;
 /// Ledgers that the extended entries are to live.
 const EXTENDED: u32 = 30;
 
+/// Comes after all clusters of other stories.
+const LATER_CLUSTER: usize = 100;
+
 /// The contract of a story and its entries.
 struct Notebook {
     owner: AccountId,
@@ -98,14 +101,7 @@ impl Cast<'_, '_> {
             }
             3 => self.first_notes(&book),
             4 => vec![book.put(0, ScVal::U32(self.story.run), By::Nobody), book.name("del", 3)],
-            5 => {
-                let mut keys = book.read();
-                keys.push(first.clone());
-                vec![
-                    Some(miserly(call::extend(vec![second.clone()], 200))),
-                    Some(call::extend(keys, EXTENDED)),
-                ]
-            }
+            5 => return self.extended(&book),
             // A temporary entry is written anew after its end, before it is evicted.
             6 if !over(brief) => return Turn::Wait,
             6 => vec![book.put(2, ScVal::Void, By::Nobody)],
@@ -131,6 +127,18 @@ impl Cast<'_, '_> {
             book.name("attempt", 0),
             book.name("fail", 0),
         ]
+    }
+
+    /// With too little money, then by two at once: the first one's extension is the longer one, and stands.
+    fn extended(&self, book: &Notebook) -> Turn {
+        let [first, second, ..] = &book.keys;
+        let mut keys = book.read();
+        keys.push(first.clone());
+        let own = |ledgers| call::extend(keys.clone(), ledgers);
+        let poor = self.call(&book.owner, miserly(call::extend(vec![second.clone()], 200)));
+        let mut other = self.call(&self.person(1), own(EXTENDED - 4));
+        other.cluster += LATER_CLUSTER;
+        Turn::Go(vec![poor, self.call(&book.owner, own(EXTENDED)), other])
     }
 
     /// Without restoring, with too little money, and then really.
