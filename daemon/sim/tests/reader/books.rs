@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use lake_sim::{Change, SimLedger, SimNetwork};
 use stellar_xdr::{
-    ConfigSettingEntry, ContractDataDurability, LedgerEntry, LedgerEntryChange, LedgerEntryData, LedgerKey,
-    TrustLineAsset,
+    Asset, ConfigSettingEntry, ContractDataDurability, LedgerEntry, LedgerEntryChange, LedgerEntryData,
+    LedgerKey, LiquidityPoolEntryBody, TrustLineAsset,
 };
 
 /// Entries by what changes and evictions said of them.
@@ -60,6 +60,7 @@ impl Books {
                     assert_eq!(entry.last_modified_ledger_seq, self.seq);
                     assert_eq!(open, None);
                     self.note(&entry.to_key());
+                    self.what_became(None, Some(entry));
                     assert!(self.entries.insert(entry.to_key(), entry.clone()).is_none(), "created twice");
                     self.seen.insert("created");
                 }
@@ -79,6 +80,10 @@ impl Books {
                     if self.entries.get(&key).is_some_and(|known| end(known) > end(entry)) {
                         self.seen.insert("shorter extension in parallel");
                         continue;
+                    }
+                    let was_over = |known: &LedgerEntry| end(known) < self.seq && end(known) > 0;
+                    if self.entries.get(&key).is_some_and(was_over) && !self.restored.contains(&key) {
+                        self.seen.insert("temporary entry written anew");
                     }
                     let before = self.entries.insert(key, entry.clone());
                     self.what_became(before.as_ref(), Some(entry));
@@ -126,6 +131,17 @@ impl Books {
                 seen.insert("frozen keys changed")
             }
             (Some(LedgerEntryData::LiquidityPool(_)), None) => seen.insert("pool removed"),
+            (None, Some(LedgerEntryData::LiquidityPool(pool))) => {
+                let LiquidityPoolEntryBody::LiquidityPoolConstantProduct(body) = &pool.body;
+                seen.insert(if body.params.asset_a == Asset::Native {
+                    "pool with the native asset"
+                } else {
+                    "pool of credit assets"
+                })
+            }
+            (_, Some(LedgerEntryData::Account(account))) if account.flags & 4 != 0 => {
+                seen.insert("immutable account")
+            }
             (Some(LedgerEntryData::ClaimableBalance(_)), None) => seen.insert("claimable balance removed"),
             (Some(LedgerEntryData::Account(_)), None) => seen.insert("account removed"),
             (Some(LedgerEntryData::Data(_)), None) => seen.insert("data removed"),

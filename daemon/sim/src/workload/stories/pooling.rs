@@ -69,6 +69,8 @@ impl Cast<'_, '_> {
         let asset = entries::credit("POOLED", &issuer);
         let (params, id) = pool::of(&Asset::Native, &asset);
         let shares = self.shares(&two, &id);
+        let other = entries::credit("POOL", &issuer);
+        let (other_params, other_id) = pool::of(&other, &asset);
         Turn::Go(match self.story.step {
             0 => return self.create(&[100, 400, 300]),
             1 => vec![self.tx(&issuer, vec![(None, flags(2 | 8, 0))])],
@@ -110,9 +112,32 @@ impl Cast<'_, '_> {
                 let claims = claims.collect();
                 vec![self.tx(&one, claims)]
             }
-            12 => vec![self.tx(&one, vec![(None, share(&params, ONE)), (None, share(&params, 0))])],
-            13 => vec![self.give_back(&one, &asset), self.give_back(&two, &asset)],
-            14 => return self.merge(&[1, 2, 0]),
+            // A pool of two credit assets, and one that does not outlive its transaction.
+            12 => vec![
+                self.tx(&one, vec![(None, trust(&other, i64::MAX))]),
+                self.tx(&issuer, vec![(None, pay(&one, &other, 500 * ONE))]),
+                self.tx(
+                    &one,
+                    vec![
+                        (None, share(&other_params, i64::MAX)),
+                        (None, deposit(&other_id, 50 * ONE, 100 * ONE, 60)),
+                    ],
+                ),
+            ],
+            13 => {
+                let all = self.shares(&one, &other_id);
+                let steps = vec![
+                    (None, withdraw(&other_id, all, 1)),
+                    (None, share(&other_params, 0)),
+                    (None, share(&params, ONE)),
+                    (None, share(&params, 0)),
+                ];
+                vec![self.tx(&one, steps)]
+            }
+            14 => {
+                vec![self.give_back(&one, &asset), self.give_back(&one, &other), self.give_back(&two, &asset)]
+            }
+            15 => return self.merge(&[1, 2, 0]),
             _ => return Turn::End,
         })
     }

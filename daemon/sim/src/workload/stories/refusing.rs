@@ -8,7 +8,7 @@ use stellar_xdr::{
 
 use super::{
     Turn,
-    cast::{Cast, pay},
+    cast::{Cast, flags, pay},
 };
 use crate::{
     entries::{self, ONE},
@@ -27,6 +27,7 @@ fn data(value: Option<DataValue>) -> OperationBody {
 impl Cast<'_, '_> {
     pub(super) fn refusing(&mut self) -> Turn {
         let (one, two, gone, locked) = (self.person(0), self.person(1), self.person(2), self.person(3));
+        let immutable = self.person(4);
         let funder = self.funder();
         let small = |to: &AccountId| pay(to, &Asset::Native, ONE);
         let signed_by_one = |mut plan: Plan| {
@@ -38,7 +39,7 @@ impl Cast<'_, '_> {
             Some(Signer { key, weight })
         };
         Turn::Go(match self.story.step {
-            0 => return self.create(&[100, 100, 100, 100]),
+            0 => return self.create(&[100, 100, 100, 100, 2]),
             1 => {
                 let bump_to = SequenceNumber(self.next_seq(&two) + 10);
                 let bump = OperationBody::BumpSequence(BumpSequenceOp { bump_to });
@@ -103,7 +104,12 @@ impl Cast<'_, '_> {
                 signed_by_one(self.tx(&locked, vec![(None, master(1, signer(0)))])),
                 self.tx(&two, vec![(None, OperationBody::AccountMerge(entries::plain(&one)))]),
             ],
-            8 => vec![self.tx(&two, vec![(None, data(None))])],
+            8 => vec![
+                self.tx(&two, vec![(None, data(None))]),
+                // It stays for ever.
+                self.tx(&immutable, vec![(None, flags(4, 0))]),
+                self.tx(&immutable, vec![(None, OperationBody::AccountMerge(entries::plain(&one)))]),
+            ],
             9 => return self.merge(&[0, 1, 3]),
             _ => return Turn::End,
         })

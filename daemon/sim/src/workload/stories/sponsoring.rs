@@ -116,7 +116,8 @@ impl Cast<'_, '_> {
             ],
             6 => vec![self.tx(&third, within(&newcomer, vec![(Some(&newcomer), revoke(line))]))],
             7 => {
-                let mut plans = vec![self.clean_up(&newcomer, &asset)];
+                let handed = within(&third, vec![(Some(&third), revoke(line))]);
+                let mut plans = vec![self.tx(&sponsor, handed), self.clean_up(&newcomer, &asset)];
                 if let Some(balance_id) = balance {
                     let claim = ClaimClaimableBalanceOp { balance_id };
                     plans.push(self.tx(&third, vec![(None, OperationBody::ClaimClaimableBalance(claim))]));
