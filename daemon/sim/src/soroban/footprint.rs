@@ -47,7 +47,7 @@ pub(super) fn restore_declared(cx: &mut Cx<'_>) {
 }
 
 fn restore_one(cx: &mut Cx<'_>, key: &LedgerKey) {
-    if !cx.state.archived(key) {
+    if !cx.state.archived(key, cx.state.ledger()) {
         return;
     }
     let until = cx.state.ledger() + cx.state.lifetimes().persistent - 1;
@@ -60,22 +60,28 @@ fn restore_one(cx: &mut Cx<'_>, key: &LedgerKey) {
 pub(super) fn has_archived(cx: &Cx<'_>) -> bool {
     let Some(data) = cx.resources else { return false };
     let footprint = &data.resources.footprint;
-    footprint.read_only.iter().chain(footprint.read_write.iter()).any(|key| cx.state.archived(key))
+    footprint
+        .read_only
+        .iter()
+        .chain(footprint.read_write.iter())
+        .any(|key| cx.state.archived(key, cx.state.ledger()))
 }
 
 /// Declares the archived keys of a call, as the simulation of a call before it is sent does.
 pub(crate) fn declare_archived(state: &State, data: &mut SorobanTransactionData) {
+    // The state is that of the ledger before.
+    let archived = |key: &LedgerKey| state.archived(key, state.ledger() + 1);
     let footprint = &mut data.resources.footprint;
-    if !footprint.read_only.iter().chain(footprint.read_write.iter()).any(|key| state.archived(key)) {
+    if !footprint.read_only.iter().chain(footprint.read_write.iter()).any(|key| archived(key)) {
         return;
     }
     // What is to be restored is written.
-    let (archived, read_only): (Vec<LedgerKey>, Vec<LedgerKey>) =
-        footprint.read_only.iter().cloned().partition(|key| state.archived(key));
+    let (gone, read_only): (Vec<LedgerKey>, Vec<LedgerKey>) =
+        footprint.read_only.iter().cloned().partition(|key| archived(key));
     let mut read_write = footprint.read_write.to_vec();
-    read_write.extend(archived);
+    read_write.extend(gone);
     let indexes: Vec<u32> =
-        read_write.iter().zip(0..).filter(|(key, _)| state.archived(key)).map(|(_, index)| index).collect();
+        read_write.iter().zip(0..).filter(|(key, _)| archived(key)).map(|(_, index)| index).collect();
     footprint.read_only = encode::vecm(read_only);
     footprint.read_write = encode::vecm(read_write);
     data.resource_fee += 100_000;

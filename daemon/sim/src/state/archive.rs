@@ -124,12 +124,12 @@ impl State {
         self.live_until(key).is_some_and(|end| end >= self.ledger)
     }
 
-    /// Whether the entry under `key` must be restored before it can be used: evicted, or persistent and expired.
-    pub(crate) fn archived(&self, key: &LedgerKey) -> bool {
+    /// Whether the entry under `key` must be restored before ledger `at` can use it: evicted, or persistent and expired.
+    pub(crate) fn archived(&self, key: &LedgerKey, at: u32) -> bool {
         // Mostly nothing has ended that is not evicted yet: then no hash is needed.
-        let ended = self.archive.ends.first_key_value().is_some_and(|(end, _)| *end < self.ledger);
+        let ended = self.archive.ends.first_key_value().is_some_and(|(end, _)| *end < at);
         self.archive.entries.contains_key(key)
-            || ended && is_persistent(key) && self.live_until(key).is_some_and(|end| end < self.ledger)
+            || ended && is_persistent(key) && self.live_until(key).is_some_and(|end| end < at)
     }
 
     /// Evicted persistent entries, in no particular order.
