@@ -190,16 +190,26 @@ pub(crate) fn sequence_noted(account: &AccountEntry) -> (u32, u64) {
     }
 }
 
-/// The signers of an account, each with its sponsor.
-pub(crate) fn signers(account: &AccountEntry) -> Vec<(Signer, Option<AccountId>)> {
-    let sponsors: &[SponsorshipDescriptor] = match &account.ext {
+/// Who sponsors the signers of an account, as far as the list goes.
+fn signer_sponsors(account: &AccountEntry) -> &[SponsorshipDescriptor] {
+    match &account.ext {
         AccountEntryExt::V1(AccountEntryExtensionV1 { ext: AccountEntryExtensionV1Ext::V2(v2), .. }) => {
             &v2.signer_sponsoring_i_ds
         }
         AccountEntryExt::V0 | AccountEntryExt::V1(_) => &[],
-    };
-    let sponsors = sponsors.iter().map(|sponsor| sponsor.0.clone()).chain(std::iter::repeat(None));
-    account.signers.iter().cloned().zip(sponsors).collect()
+    }
+}
+
+/// Whether the signers of two images of an account have the same sponsors. A list that is not there sponsors nobody.
+pub(crate) fn same_sponsors(a: &AccountEntry, b: &AccountEntry) -> bool {
+    let sponsors = |account| signer_sponsors(account).iter().filter_map(|sponsor| sponsor.0.as_ref());
+    signer_sponsors(a) == signer_sponsors(b) || sponsors(a).chain(sponsors(b)).next().is_none()
+}
+
+/// The signers of an account, each with its sponsor.
+pub(crate) fn signers(account: &AccountEntry) -> Vec<(Signer, Option<AccountId>)> {
+    let sponsors = signer_sponsors(account).iter().map(|sponsor| sponsor.0.clone());
+    account.signers.iter().cloned().zip(sponsors.chain(std::iter::repeat(None))).collect()
 }
 
 /// Sets the signers of an account: the list of sponsors is made when one needs it and kept as long as the other.

@@ -85,7 +85,7 @@ impl SimNetwork {
     /// Closes the next ledger.
     pub fn close_ledger(&mut self) -> SimLedger {
         let ledger = self.close();
-        let changes = self.state.changes();
+        let changes = self.state.take_changes();
         let truth = truth::tell(self, &ledger, &changes);
         let xdr = Bytes::from(ledger.xdr);
         SimLedger { raw: RawLedger { seq: truth.seq, xdr, origin: self.origin.clone() }, truth, changes }

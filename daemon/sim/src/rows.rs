@@ -110,9 +110,23 @@ fn signers(entry: Option<&LedgerEntry>) -> Signers {
     all
 }
 
+/// Whether it is plain to see that no signer changed: so it is for nearly all accounts.
+fn same_signers(before: Option<&LedgerEntry>, after: Option<&LedgerEntry>) -> bool {
+    let (Some(before), Some(after)) = (before, after) else { return false };
+    let (LedgerEntryData::Account(before), LedgerEntryData::Account(after)) = (&before.data, &after.data)
+    else {
+        return false;
+    };
+    let ([old, ..], [new, ..]) = (before.thresholds.0, after.thresholds.0);
+    old == new && before.signers == after.signers && entries::same_sponsors(before, after)
+}
+
 /// Signers that came, went, or have another weight or sponsor, by key. Empty for what is no account.
 pub fn signer_changes(change: &EntryChange) -> Vec<SignerChange> {
     let LedgerKey::Account(key) = change.key() else { return Vec::new() };
+    if same_signers(change.before(), change.after()) {
+        return Vec::new();
+    }
     let (before, after) = (signers(change.before()), signers(change.after()));
     let told = |signer: &SignerKey, (weight, sponsor): &(u32, Option<AccountId>), change| SignerChange {
         account: key.account_id.clone(),

@@ -72,7 +72,7 @@ pub(crate) fn declare_archived(state: &State, data: &mut SorobanTransactionData)
     // The state is that of the ledger before.
     let archived = |key: &LedgerKey| state.archived(key, state.ledger() + 1);
     let footprint = &mut data.resources.footprint;
-    if !footprint.read_only.iter().chain(footprint.read_write.iter()).any(|key| archived(key)) {
+    if !footprint.read_only.iter().chain(footprint.read_write.iter()).any(&archived) {
         return;
     }
     // What is to be restored is written.

@@ -4,7 +4,7 @@ mod access;
 mod archive;
 mod index;
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use stellar_xdr::{
     AccountId, LedgerEntry, LedgerEntryData, LedgerEntryExt, LedgerEntryExtensionV1,
@@ -18,7 +18,7 @@ use crate::{
     books::{Change, EntryChange},
     encode::{self, Seq},
     entries,
-    hasher::Map,
+    hasher::{Map, Set},
 };
 use archive::Archive;
 use index::Index;
@@ -102,11 +102,11 @@ struct Books {
     /// The first change of every key.
     first: Vec<(LedgerKey, Option<Arc<Entry>>)>,
     /// Keys of `first` whose age does not tell that they are in it.
-    special: HashSet<LedgerKey>,
+    special: Set<LedgerKey>,
     /// Last images of what was removed.
     removed: Map<LedgerKey, Arc<Entry>>,
-    restored: HashSet<LedgerKey>,
-    evicted: HashSet<LedgerKey>,
+    restored: Set<LedgerKey>,
+    evicted: Set<LedgerKey>,
 }
 
 impl State {
@@ -301,8 +301,10 @@ impl State {
             books.restored.insert(key.clone());
         }
         let aged = before.as_ref().is_some_and(|entry| entry.value.last_modified_ledger_seq != self.ledger);
-        let known = !books.special.is_empty() && books.special.contains(&key);
-        if known || !aged && before.is_some() {
+        // What was changed in this ledger before is young. Only what came and went, or came back, may not be.
+        let young = !aged && before.is_some();
+        let doubtful = before.is_none() || !books.restored.is_empty();
+        if young || doubtful && books.special.contains(&key) {
             return;
         }
         if !aged || restored.is_some() {
@@ -311,24 +313,27 @@ impl State {
         books.first.push((key, before));
     }
 
-    /// The net changes of the ledger so far, in the order of each key's first change.
-    pub(crate) fn changes(&self) -> Vec<EntryChange> {
+    /// The net changes of the ledger so far, in the order of each key's first change. They can be had once.
+    pub(crate) fn take_changes(&mut self) -> Vec<EntryChange> {
+        let first = std::mem::take(&mut self.books.first);
         let books = &self.books;
-        let change = |(key, before): &(LedgerKey, Option<Arc<Entry>>)| {
-            let after = self.entries.get(key).cloned();
-            let change = match (before, &after) {
-                (_, Some(_)) if books.restored.contains(key) => Change::Restored,
+        let nothing_restored = books.restored.is_empty();
+        let change = |(key, before): (LedgerKey, Option<Arc<Entry>>)| {
+            let after = self.entries.get(&key).cloned();
+            let restored = !nothing_restored && books.restored.contains(&key);
+            let change = match (&before, &after) {
+                (_, Some(_)) if restored => Change::Restored,
                 (Some(_), Some(_)) => Change::Updated,
                 (None, Some(_)) => Change::Created,
                 (Some(_), None) => Change::Removed,
-                (None, None) if books.restored.contains(key) => Change::Removed,
+                (None, None) if restored => Change::Removed,
                 (None, None) => return None,
             };
-            let last = after.clone().or_else(|| books.removed.get(key).cloned())?;
-            let evicted = after.is_none() && books.evicted.contains(key);
-            Some(EntryChange { key: key.clone(), change, evicted, before: before.clone(), last })
+            let evicted = after.is_none() && books.evicted.contains(&key);
+            let last = after.or_else(|| books.removed.get(&key).cloned())?;
+            Some(EntryChange { key, change, evicted, before, last })
         };
-        books.first.iter().filter_map(change).collect()
+        first.into_iter().filter_map(change).collect()
     }
 
     /// Keys of what was restored in the ledger, TTL entries left out: how many changes of that kind there are.
