@@ -48,7 +48,7 @@ pub struct TableRows {
     pub restored_keys: u64,
     /// `account_signers_snapshot_v1`: see [`signer_changes`].
     pub account_signers: u64,
-    /// Data entries that changed: the reference has no table for them.
+    /// `account_data_snapshot_v1`: named values that changed.
     pub account_data: u64,
 }
 

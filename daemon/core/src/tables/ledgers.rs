@@ -2,7 +2,7 @@
 
 use stellar_xdr::{self as xdr, Limits, ReadXdr};
 
-use super::{ExtractError, Stamps, fit};
+use super::{ExtractError, Input, fit};
 use crate::{
     decode::Ledger,
     ledger::Hash32,
@@ -125,7 +125,8 @@ fn is_soroban(operation: &xdr::Operation) -> bool {
 }
 
 /// Appends the ledger's row to `out`.
-pub(crate) fn extract(ledger: &Ledger, stamps: &Stamps, out: &mut Columns) -> Result<(), ExtractError> {
+pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), ExtractError> {
+    let ledger = input.ledger;
     let fail = |reason: String| ExtractError { seq: ledger.seq, table: SPEC.name, reason };
     let int = |column, value: u32| fit::<u32, i32>(ledger.seq, SPEC.name, column, value);
     let count = |column, value: usize| fit::<usize, i32>(ledger.seq, SPEC.name, column, value);
@@ -160,7 +161,7 @@ pub(crate) fn extract(ledger: &Ledger, stamps: &Stamps, out: &mut Columns) -> Re
         max_tx_set_size: int("max_tx_set_size", header.max_tx_set_size)?,
         successful_tx_count: count("successful_tx_count", ledger.transactions.len() - sums.failed)?,
         failed_tx_count: count("failed_tx_count", sums.failed)?,
-        ingestion_timestamp: Some(stamps.ingested_at_micros),
+        ingestion_timestamp: Some(input.stamps.ingested_at_micros),
         transaction_count: Some(count("transaction_count", ledger.transactions.len())?),
         operation_count: Some(count("operation_count", sums.kept_operations)?),
         tx_set_operation_count: Some(count("tx_set_operation_count", sums.operations)?),

@@ -4,12 +4,33 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use crate::{decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
+use crate::{changes::Changes, decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
+pub mod account_data;
+pub mod account_signers;
+pub mod accounts;
+mod archive;
+pub mod claimable_balances;
+pub mod config_settings;
+pub mod contract_code;
+pub mod contract_data;
+pub mod contract_events;
+pub mod effects;
+pub mod evicted_keys;
 pub mod ledgers;
+pub mod liquidity_pools;
+pub mod native_balances;
+pub mod offers;
 pub mod operations;
+pub mod restored_keys;
+mod state;
+pub mod trades;
 pub mod transactions;
+pub mod trustlines;
+pub mod ttl;
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +55,26 @@ pub struct ExtractError {
     pub table: &'static str,
     /// What was wrong, with the transaction and operation where there is one.
     pub reason: String,
+}
+
+/// What every table is made from: a ledger and what several tables need of it, computed once.
+#[derive(Debug)]
+pub(crate) struct Input<'l> {
+    pub(crate) ledger: &'l Ledger,
+    pub(crate) stamps: &'l Stamps,
+    /// Net changes of the ledger's entries.
+    pub(crate) changes: Changes<'l>,
+}
+
+impl<'l> Input<'l> {
+    fn new(ledger: &'l Ledger, stamps: &'l Stamps) -> Result<Self, ExtractError> {
+        let changes = Changes::of(ledger).map_err(|error| ExtractError {
+            seq: ledger.seq,
+            table: "entry changes",
+            reason: error.to_string(),
+        })?;
+        Ok(Self { ledger, stamps, changes })
+    }
 }
 
 /// Lists the tables; a new one is a module above and a word below.
@@ -63,8 +104,9 @@ macro_rules! tables {
             /// # Errors
             /// [`ExtractError`]; the set must then be dropped, it may hold part of the ledger.
             pub fn extract(&mut self, ledger: &Ledger) -> Result<(), ExtractError> {
+                let input = Input::new(ledger, &self.stamps)?;
                 $(
-                    $table::extract(ledger, &self.stamps, &mut self.$table)?;
+                    $table::extract(&input, &mut self.$table)?;
                     self.$table.stamp(ledger.seq, &self.stamps);
                     if let Some(column) = self.$table.full_column() {
                         return Err(ExtractError {
@@ -95,7 +137,28 @@ macro_rules! tables {
     };
 }
 
-tables! { ledgers, transactions, operations }
+tables! {
+    ledgers,
+    transactions,
+    operations,
+    native_balances,
+    effects,
+    trades,
+    accounts,
+    trustlines,
+    offers,
+    claimable_balances,
+    liquidity_pools,
+    contract_events,
+    contract_data,
+    contract_code,
+    config_settings,
+    ttl,
+    evicted_keys,
+    restored_keys,
+    account_signers,
+    account_data,
+}
 
 /// Identity of all tables: changes with any name, type or nullness.
 pub fn fingerprint() -> String {

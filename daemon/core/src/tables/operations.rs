@@ -3,17 +3,16 @@
 //! What an operation asked for comes from the envelope; what it brought about from its result and, for a few details,
 //! from the ledger entry changes and contract events of the meta.
 
-mod balance_change;
 mod columns;
 mod details;
-mod outcome;
+pub(super) mod outcome;
 mod soroban;
 #[cfg(test)]
 mod tests;
 
 use stellar_xdr::{self as xdr, WriteXdr};
 
-use super::{ExtractError, Stamps};
+use super::{ExtractError, Input};
 use crate::{
     decode::{Ledger, Transaction},
     ledger::Hash32,
@@ -247,7 +246,8 @@ impl<'l> Context<'l> {
 ///
 /// # Errors
 /// A value that has no row, with the transaction and operation that it stands in.
-pub(crate) fn extract(ledger: &Ledger, _: &Stamps, out: &mut Columns) -> Result<(), ExtractError> {
+pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), ExtractError> {
+    let ledger = input.ledger;
     let mut details = text::Json::default();
     for tx in &ledger.transactions {
         for (index, operation) in tx.operations().iter().enumerate() {

@@ -7,10 +7,11 @@ use std::io;
 
 use stellar_xdr::{self as xdr, Limited, Limits, WriteXdr};
 
-use super::{ExtractError, Stamps, fit};
+use super::{ExtractError, Input, fit};
 use crate::{
     decode::{Fees, Ledger, Transaction, account_key},
     schema::{Account, Base64, Contract, Hex32, Json, Muxed, Timestamp, Word, table, text_cell},
+    text::Lossy,
     words,
 };
 
@@ -18,7 +19,7 @@ text_cell!(
     /// A memo's content: text, decimal id or hex hash.
     MemoText, &'l xdr::Memo, |memo, to| match memo {
         xdr::Memo::None => {}
-        xdr::Memo::Text(text) => to.push(&String::from_utf8_lossy(text.as_slice())),
+        xdr::Memo::Text(text) => to.push_display(Lossy(text.as_slice())),
         xdr::Memo::Id(id) => to.push_display(id),
         xdr::Memo::Hash(hash) | xdr::Memo::Return(hash) => to.push_hex(&hash.0),
     }
@@ -172,7 +173,8 @@ table! {
 }
 
 /// Appends the ledger's transactions to `out`, in apply order.
-pub(crate) fn extract(ledger: &Ledger, _: &Stamps, out: &mut Columns) -> Result<(), ExtractError> {
+pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), ExtractError> {
+    let ledger = input.ledger;
     for tx in &ledger.transactions {
         push(ledger, tx, out)?;
     }
