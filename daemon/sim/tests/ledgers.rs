@@ -134,6 +134,7 @@ fn everything_happens_within_two_hundred_ledgers() {
         "trace of a failed call",
         "transfer",
         "trade",
+        "trustline limit changed",
         "trustline removed",
         "tx_bad_auth",
         "tx_bad_minseq_age_or_gap",

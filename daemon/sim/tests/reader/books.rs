@@ -146,6 +146,11 @@ impl Books {
             (Some(LedgerEntryData::Account(_)), None) => seen.insert("account removed"),
             (Some(LedgerEntryData::Data(_)), None) => seen.insert("data removed"),
             (Some(LedgerEntryData::Data(_)), Some(_)) => seen.insert("data updated"),
+            (Some(LedgerEntryData::Trustline(a)), Some(LedgerEntryData::Trustline(b)))
+                if a.limit != b.limit =>
+            {
+                seen.insert("trustline limit changed")
+            }
             (Some(LedgerEntryData::Trustline(line)), None) => {
                 seen.insert(if matches!(line.asset, TrustLineAsset::PoolShare(_)) {
                     "pool shares removed"

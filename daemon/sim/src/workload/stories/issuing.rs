@@ -79,7 +79,11 @@ impl Cast<'_, '_> {
                 ),
                 self.tx(&issuer, vec![(None, allow(&none, &short, 1))]),
             ],
-            4 => self.hold(&holder, &other, &short),
+            4 => {
+                let mut plans = self.hold(&holder, &other, &short);
+                plans.push(self.tx(&holder, vec![(None, trust(&long, 8_000 * ONE))]));
+                plans
+            }
             5 => {
                 let made = self.story.balances.first().cloned().unwrap_or_else(|| unknown.clone());
                 vec![
