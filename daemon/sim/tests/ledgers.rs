@@ -73,7 +73,7 @@ fn dense_ledgers_agree_with_themselves_and_look_like_mainnet() {
 
 #[test]
 fn everything_happens_within_two_hundred_ledgers() {
-    let (reader, _) = checked(Density::Everything, 240);
+    let (reader, _) = checked(Density::Everything, 200);
     let missing = |seen: &BTreeSet<i32>, without: &[i32]| -> Vec<i32> {
         (0..=26).filter(|kind| !seen.contains(kind) && !without.contains(kind)).collect()
     };
