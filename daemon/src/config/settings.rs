@@ -497,12 +497,9 @@ fn source_settings(
     match (file.filesystem, file.simulated, file.replay) {
         (Some(fs), None, None) => Ok(SourceSettings::Filesystem { path: path(fs.path)? }),
         (None, Some(sim), None) => Ok(SourceSettings::Simulated {
-            density: sim
-                .density
-                .as_deref()
-                .unwrap_or("sparse")
-                .parse()
-                .map_err(|_| invalid(key, "`density` is one of sparse, mixed, dense".to_owned()))?,
+            density: sim.density.as_deref().unwrap_or("sparse").parse().map_err(|_| {
+                invalid(key, "`density` is one of sparse, mixed, dense, everything".to_owned())
+            })?,
             seed: sim.seed.unwrap_or(1),
             ledgers_per_second: rate(sim.ledgers_per_second)?,
         }),
