@@ -46,13 +46,13 @@ impl Density {
 }
 
 /// The ledgers of `wanted` that `covered` lacks, ascending.
-pub fn missing(wanted: &RangeSet, covered: &RangeSet) -> Vec<LedgerRange> {
+pub(super) fn missing(wanted: &RangeSet, covered: &RangeSet) -> Vec<LedgerRange> {
     wanted.ranges().flat_map(|range| covered.missing(range)).collect()
 }
 
 /// Cuts `missing` into chunks: in order, without overlap, each within one 10,000-ledger range, so that no file straddles
 /// two.
-pub fn chunks(missing: &[LedgerRange], density: &Density, rules: ChunkRules) -> Vec<LedgerRange> {
+pub(super) fn chunks(missing: &[LedgerRange], density: &Density, rules: ChunkRules) -> Vec<LedgerRange> {
     let bytes = density.total(missing) / u64::from(rules.min_chunks.max(1));
     let bytes = bytes.clamp(1, rules.bytes.max(1));
     let mut all = Vec::new();
