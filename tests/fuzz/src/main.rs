@@ -5,9 +5,11 @@
 
 #![no_main]
 
+mod changes;
 mod mutate;
 mod seal;
 mod seeds;
+mod trades;
 
 use std::{alloc::System, sync::LazyLock};
 

@@ -2,16 +2,19 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use stellar_xdr::{
-    DependentTxCluster, GeneralizedTransactionSet, InnerTransactionResultResult, LedgerCloseMeta,
-    LedgerEntryChange, LedgerEntryChanges, LedgerKey, Limits, OperationResult, ParallelTxExecutionStage,
-    ParallelTxsComponent, ReadXdr, StellarValueExt, TransactionEnvelope, TransactionMeta, TransactionPhase,
-    TransactionResultMeta, TransactionResultMetaV1, TransactionResultResult, TransactionSetV1,
-    TxSetComponent, TxSetComponentTxsMaybeDiscountedFee, UpgradeEntryMeta, VecM, WriteXdr,
+    DependentTxCluster, FeeBumpTransactionInnerTx, GeneralizedTransactionSet, InnerTransactionResultResult,
+    LedgerCloseMeta, LedgerKey, Limits, OperationResult, ParallelTxExecutionStage, ParallelTxsComponent,
+    ReadXdr, StellarValueExt, TransactionEnvelope, TransactionPhase, TransactionResultMeta,
+    TransactionResultMetaV1, TransactionResultResult, TransactionSetV1, TxSetComponent,
+    TxSetComponentTxsMaybeDiscountedFee, UpgradeEntryMeta, VecM, WriteXdr,
 };
 
 use crate::{
-    NETWORK, limits,
+    NETWORK,
+    changes::{edit, without_removals},
+    limits,
     seal::{envelopes, hash},
+    trades,
 };
 
 /// Random bytes that a change is made from.
@@ -58,12 +61,12 @@ fn change(meta: &mut LedgerCloseMeta, u: &mut Unstructured<'_>) -> Result<()> {
     let mut parts = Parts::taken(meta);
     parts.order_envelopes();
     let chosen = |len: usize, u: &mut Unstructured<'_>| u.choose_index(len.max(1));
-    match u.int_in_range(0..=11)? {
+    match u.int_in_range(0..=13)? {
         0..=2 => {
             let n = chosen(parts.processing.len(), u)?;
             if let Some(one) = parts.processing.get_mut(n) {
                 one.tx_apply_processing = Arbitrary::arbitrary(u)?;
-                meta_without_removals(&mut one.tx_apply_processing);
+                edit(&mut one.tx_apply_processing, 0, |_, changes| without_removals(changes));
             }
         }
         3..=5 => {
@@ -97,52 +100,18 @@ fn change(meta: &mut LedgerCloseMeta, u: &mut Unstructured<'_>) -> Result<()> {
             parts.upgrades = upgrades.try_into().unwrap_or_default();
             parts.evicted = Arbitrary::arbitrary(u)?;
         }
+        11 | 12 => {
+            let n = chosen(parts.processing.len(), u)?;
+            if let Some((envelope, one)) = parts.envelopes.get(n).zip(parts.processing.get_mut(n)) {
+                trades::invent(operations(envelope), one, u)?;
+            }
+        }
         _ => parts.value_ext = Some(Arbitrary::arbitrary(u)?),
     }
     if u.ratio(3, 4).unwrap_or(true) {
         parts.fit_results();
     }
     parts.put(meta).ok_or(arbitrary::Error::IncorrectFormat)
-}
-
-/// Takes invented removals away: what is removed must have been seen, which an invented entry never was.
-fn without_removals(changes: &mut LedgerEntryChanges) {
-    let mut all = std::mem::take(&mut changes.0).into_vec();
-    all.retain(|change| !matches!(change, LedgerEntryChange::Removed(_)));
-    changes.0 = all.try_into().unwrap_or_default();
-}
-
-fn meta_without_removals(meta: &mut TransactionMeta) {
-    fn of_each<T: Clone, const MAX: u32>(
-        list: &mut VecM<T, MAX>,
-        changes: fn(&mut T) -> &mut LedgerEntryChanges,
-    ) {
-        let mut all = std::mem::take(list).into_vec();
-        all.iter_mut().for_each(|one| without_removals(changes(one)));
-        *list = all.try_into().unwrap_or_default();
-    }
-    match meta {
-        TransactionMeta::V0(operations) => of_each(operations, |one| &mut one.changes),
-        TransactionMeta::V1(m) => {
-            without_removals(&mut m.tx_changes);
-            of_each(&mut m.operations, |one| &mut one.changes);
-        }
-        TransactionMeta::V2(m) => {
-            without_removals(&mut m.tx_changes_before);
-            without_removals(&mut m.tx_changes_after);
-            of_each(&mut m.operations, |one| &mut one.changes);
-        }
-        TransactionMeta::V3(m) => {
-            without_removals(&mut m.tx_changes_before);
-            without_removals(&mut m.tx_changes_after);
-            of_each(&mut m.operations, |one| &mut one.changes);
-        }
-        TransactionMeta::V4(m) => {
-            without_removals(&mut m.tx_changes_before);
-            without_removals(&mut m.tx_changes_after);
-            of_each(&mut m.operations, |one| &mut one.changes);
-        }
-    }
 }
 
 impl Parts {
@@ -224,13 +193,6 @@ impl Parts {
     /// Gives successful transactions as many results as they have operations: others are refused early.
     fn fit_results(&mut self) {
         for (envelope, one) in self.envelopes.iter().zip(&mut self.processing) {
-            let operations = match envelope {
-                TransactionEnvelope::TxV0(e) => e.tx.operations.len(),
-                TransactionEnvelope::Tx(e) => e.tx.operations.len(),
-                TransactionEnvelope::TxFeeBump(e) => match &e.tx.inner_tx {
-                    stellar_xdr::FeeBumpTransactionInnerTx::Tx(inner) => inner.tx.operations.len(),
-                },
-            };
             let results = match &mut one.result.result.result {
                 TransactionResultResult::TxSuccess(results) => results,
                 TransactionResultResult::TxFeeBumpInnerSuccess(pair) => match &mut pair.result.result {
@@ -240,9 +202,19 @@ impl Parts {
                 _ => continue,
             };
             let mut all = std::mem::take(results).into_vec();
-            all.resize(operations, OperationResult::OpNotSupported);
+            all.resize(operations(envelope), OperationResult::OpNotSupported);
             *results = all.try_into().unwrap_or_default();
         }
+    }
+}
+
+fn operations(envelope: &TransactionEnvelope) -> usize {
+    match envelope {
+        TransactionEnvelope::TxV0(e) => e.tx.operations.len(),
+        TransactionEnvelope::Tx(e) => e.tx.operations.len(),
+        TransactionEnvelope::TxFeeBump(e) => match &e.tx.inner_tx {
+            FeeBumpTransactionInnerTx::Tx(inner) => inner.tx.operations.len(),
+        },
     }
 }
 
