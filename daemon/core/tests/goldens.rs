@@ -19,19 +19,13 @@ use std::{
     process::Command,
 };
 
-use arrow_array::{
-    Array, ArrayRef, RecordBatch,
-    cast::AsArray,
-    types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
-};
-use arrow_schema::{DataType, TimeUnit};
 use base64::Engine;
 use lake_core::{
     decode::decode,
     tables::{SPECS, TableSet},
 };
 use serde_json::{Map, Value, json};
-use support::{CHAIN_GOLDENS_END, Chain, shared, stamps, suite};
+use support::{CHAIN_GOLDENS_END, Chain, object, shared, stamps, suite};
 
 #[test]
 fn mainnet_rows_equal_the_goldens() {
@@ -184,28 +178,3 @@ const NOT_FROM_DETAILS: [&str; 19] = [
     "operation_id",
     "application_order",
 ];
-
-fn object(batch: &RecordBatch, row: usize) -> Map<String, Value> {
-    let schema = batch.schema();
-    let names = schema.fields().iter().map(|field| field.name().clone());
-    names.zip(batch.columns().iter().map(|column| value(column, row))).collect()
-}
-
-fn value(column: &ArrayRef, row: usize) -> Value {
-    if column.is_null(row) {
-        return Value::Null;
-    }
-    match column.data_type() {
-        DataType::Boolean => json!(column.as_boolean().value(row)),
-        DataType::Int32 => json!(column.as_primitive::<Int32Type>().value(row)),
-        DataType::Int64 => json!(column.as_primitive::<Int64Type>().value(row)),
-        DataType::Float64 => json!(column.as_primitive::<Float64Type>().value(row)),
-        DataType::Utf8 => json!(column.as_string::<i32>().value(row)),
-        DataType::Timestamp(TimeUnit::Microsecond, None) => {
-            let micros = column.as_primitive::<TimestampMicrosecondType>();
-            let time = micros.value_as_datetime(row).unwrap();
-            json!(time.format("%Y-%m-%d %H:%M:%S").to_string())
-        }
-        other => panic!("no table has a column of type {other}"),
-    }
-}

@@ -6,11 +6,28 @@ use arrow_array::RecordBatch;
 
 use crate::{changes::Changes, decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
+pub mod account_data;
+pub mod account_signers;
+pub mod accounts;
+mod archive;
+pub mod claimable_balances;
+pub mod config_settings;
+pub mod contract_code;
+pub mod contract_data;
 pub mod contract_events;
+pub mod effects;
+pub mod evicted_keys;
 pub mod ledgers;
+pub mod liquidity_pools;
+pub mod native_balances;
+pub mod offers;
 pub mod operations;
+pub mod restored_keys;
+mod state;
 pub mod trades;
 pub mod transactions;
+pub mod trustlines;
+pub mod ttl;
 
 #[cfg(test)]
 mod testing;
@@ -120,7 +137,28 @@ macro_rules! tables {
     };
 }
 
-tables! { ledgers, transactions, operations, trades, contract_events }
+tables! {
+    ledgers,
+    transactions,
+    operations,
+    native_balances,
+    effects,
+    trades,
+    accounts,
+    trustlines,
+    offers,
+    claimable_balances,
+    liquidity_pools,
+    contract_events,
+    contract_data,
+    contract_code,
+    config_settings,
+    ttl,
+    evicted_keys,
+    restored_keys,
+    account_signers,
+    account_data,
+}
 
 /// Identity of all tables: changes with any name, type or nullness.
 pub fn fingerprint() -> String {
