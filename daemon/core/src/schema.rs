@@ -4,6 +4,7 @@
 
 mod cell;
 mod declare;
+mod state;
 mod text;
 
 use std::{fmt::Write, sync::Arc};
@@ -16,6 +17,7 @@ pub use cell::{
     Account, Base64, Cell, ColumnBuilder, Contract, Hex32, Json, Muxed, Shown, Text, Timestamp, Word,
 };
 pub(crate) use declare::{column_name, is_bloom, table, trimmed};
+pub use state::{LEDGERS_TABLE, StateSpec, TTL_TABLE};
 pub use text::TextBuilder;
 
 /// A table of the lake, as declared once by `table!`.
@@ -31,6 +33,8 @@ pub struct TableSpec {
     pub ledger_column: &'static str,
     /// Columns in their order.
     pub columns: &'static [ColumnSpec],
+    /// Set for a stream of changes of ledger entries: what its state is called.
+    pub state: Option<StateSpec>,
 }
 
 /// One column of a table.
@@ -93,6 +97,9 @@ impl TableSpec {
             // Writing to a String cannot fail.
             writeln!(text, "| {} | {} | {null} | {doc} |", column.name, column.sql).unwrap_or_default();
         }
+        if let Some(doc) = self.state_doc() {
+            writeln!(text, "\n{doc}").unwrap_or_default();
+        }
         text
     }
 }
@@ -147,6 +154,7 @@ mod tests {
                 doc: "B|C.",
             },
         ],
+        state: None,
     };
 
     #[test]
@@ -169,7 +177,7 @@ mod tests {
     #[test]
     fn the_fingerprint_sees_nullness_and_types_but_not_docs() {
         let with = |columns: &'static [ColumnSpec], doc| {
-            fingerprint_of(&[&TableSpec { name: "t", doc, key: &["a"], ledger_column: "a", columns }])
+            fingerprint_of(&[&TableSpec { name: "t", doc, columns, ..SPEC }])
         };
         const NULLABLE: &[ColumnSpec] = &[ColumnSpec {
             name: "a",

@@ -91,6 +91,7 @@ pub static LINEAGE: TableSpec = TableSpec {
         column("batch_number", "BIGINT", int, "Count within the run."),
         column("sealed_at", "TIMESTAMP", micros, "When its files were written, UTC."),
     ],
+    state: None,
 };
 
 /// What a lineage row says.
@@ -182,6 +183,7 @@ pub(crate) static NETWORKS: TableSpec = TableSpec {
         column("fingerprint", "VARCHAR", text, "Fingerprint of the tables, hex."),
         column("created_by", "VARCHAR", text, "Version of the program that added it."),
     ],
+    state: None,
 };
 
 /// A row of [`NETWORKS`].

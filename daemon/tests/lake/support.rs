@@ -38,6 +38,7 @@ pub(crate) static LEDGERS: TableSpec = TableSpec {
         column("previous_ledger_hash", "VARCHAR", || DataType::Utf8, false, false),
         column("closed_at", "TIMESTAMP", micros, false, false),
     ],
+    state: None,
 };
 
 pub(crate) static TRANSACTIONS: TableSpec = TableSpec {
@@ -50,6 +51,7 @@ pub(crate) static TRANSACTIONS: TableSpec = TableSpec {
         column("transaction_hash", "VARCHAR", || DataType::Utf8, false, true),
         column("memo", "VARCHAR", || DataType::Utf8, true, false),
     ],
+    state: None,
 };
 
 pub(crate) static EMPTY: TableSpec = TableSpec {
@@ -58,6 +60,7 @@ pub(crate) static EMPTY: TableSpec = TableSpec {
     key: &["ledger_sequence"],
     ledger_column: "ledger_sequence",
     columns: &[column("ledger_sequence", "BIGINT", || DataType::Int64, false, false)],
+    state: None,
 };
 
 pub(crate) static SPECS: &[&TableSpec] = &[&LEDGERS, &TRANSACTIONS, &EMPTY];
