@@ -16,6 +16,7 @@ use super::{
     catalog::{Catalog, Change, Failure, Snapshot},
     coverage::RangeSet,
     error::LakeError,
+    lacking::Lacking,
     queue::{Job, Next, WriteQueue},
 };
 
@@ -29,6 +30,8 @@ const LOCK_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::fr
 pub struct Watermark {
     /// All stored ledgers.
     pub coverage: Arc<RangeSet>,
+    /// Stored ledgers without rows in tables that were added after they were stored.
+    pub lacking: Arc<Vec<Lacking>>,
     /// The newest stored ledger.
     pub head: Option<LedgerSeq>,
     /// Snapshot of the newest commit of this run; `None` before it.
@@ -119,7 +122,8 @@ impl Committer {
         self.check_links(&batch, &coverage)?;
         let (range, rows, bytes) = (batch.range, batch.rows(), batch.bytes());
         let (first_previous_hash, last_hash) = (batch.first_previous_hash, batch.last_hash);
-        let change = Change { schema: network.as_str(), remove: &[], add: &batch.files.list };
+        let change =
+            Change { schema: network.as_str(), statements: &[], remove: &[], add: &batch.files.list };
         let applied = self.apply(&change);
         let files = batch.files.list.len();
         match applied {

@@ -10,7 +10,10 @@ use lake_core::{
 };
 use serde::Serialize;
 
-use super::{batch::SealedFile, dirs::RunId};
+use super::{
+    batch::{NetworkSpec, SealedFile},
+    dirs::RunId,
+};
 
 /// Name of the lineage table in every network's schema.
 pub const LINEAGE_TABLE: &str = "_lineage";
@@ -188,17 +191,16 @@ pub(crate) static NETWORKS: TableSpec = TableSpec {
 
 /// A row of [`NETWORKS`].
 pub(crate) fn network_row(
-    name: &str,
-    passphrase: &str,
-    id: Hash32,
+    network: &NetworkSpec,
     fingerprint: &str,
+    created_by: &str,
 ) -> Result<RecordBatch, ArrowError> {
     let columns = vec![
-        text_column(name),
-        text_column(passphrase),
-        text_column(&id.to_string()),
+        text_column(network.name.as_str()),
+        text_column(&network.passphrase),
+        text_column(&network.network_id.to_string()),
         text_column(fingerprint),
-        text_column(env!("CARGO_PKG_VERSION")),
+        text_column(created_by),
     ];
     RecordBatch::try_new(NETWORKS.arrow_schema(), columns)
 }

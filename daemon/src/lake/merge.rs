@@ -109,7 +109,7 @@ impl Lake {
         let schema = network.to_string();
         self.ask(move |committer| {
             let started = Instant::now();
-            let change = Change { schema: &schema, remove: &[remove], add: &file.list };
+            let change = Change { schema: &schema, statements: &[], remove: &[remove], add: &file.list };
             match committer.apply(&change) {
                 Ok(_) => {
                     drop(file.keep());

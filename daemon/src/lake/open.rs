@@ -28,6 +28,7 @@ use super::{
     extensions::extension_files,
     inventory::StoredLink,
     keeper::Keeper,
+    lacking::Lacking,
     lock::WriterLock,
     maintenance::MaintenanceStats,
     queue::WriteQueue,
@@ -163,6 +164,14 @@ impl Lake {
     /// [`LakeError::UnknownNetwork`].
     pub fn coverage(&self, network: &NetworkName) -> Result<Arc<RangeSet>, LakeError> {
         Ok(Arc::clone(&self.watermark(network)?.borrow().coverage))
+    }
+
+    /// Stored ledgers without rows in tables that were added after they were stored.
+    ///
+    /// # Errors
+    /// [`LakeError::UnknownNetwork`].
+    pub fn lacking(&self, network: &NetworkName) -> Result<Arc<Vec<Lacking>>, LakeError> {
+        Ok(Arc::clone(&self.watermark(network)?.borrow().lacking))
     }
 
     /// How far a network is stored, now and after every commit.

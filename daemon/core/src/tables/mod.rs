@@ -7,8 +7,11 @@ use arrow_array::RecordBatch;
 use crate::{changes::Changes, decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
 pub mod ledgers;
+mod older;
 pub mod operations;
 pub mod transactions;
+
+pub use older::{OLDER_SETS, OlderSet};
 
 #[cfg(test)]
 mod tests;
