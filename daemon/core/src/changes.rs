@@ -2,6 +2,7 @@
 //!
 //! All state tables are made from it. Order and rules: CAP-62 to CAP-66 and `Stellar-ledger.x`, `LedgerEntryChange`.
 
+pub mod entry;
 mod key;
 mod net;
 #[cfg(test)]

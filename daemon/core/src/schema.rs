@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use cell::text_cell;
 pub use cell::{
     Account, Base64, Cell, ColumnBuilder, Contract, Hex32, Json, Muxed, Shown, Text, Timestamp, Word,
+    XdrBase64,
 };
 pub(crate) use declare::{column_name, is_bloom, table, trimmed};
 pub use state::{LEDGERS_TABLE, StateSpec, TTL_TABLE};

@@ -4,6 +4,7 @@
 
 mod asset;
 mod cells;
+mod claimants;
 mod json;
 mod number;
 mod strkey;
@@ -17,6 +18,7 @@ use stellar_xdr as xdr;
 
 pub use asset::{AssetParts, contract_id, parse_asset, stellar_asset_contract};
 pub use cells::{AssetText, BalanceText, LossyText, Shows};
+pub use claimants::claimants;
 pub use json::Json;
 pub use number::{Decimal7, IsoTime, Price7, PriceRatio, Stroops, i128_of};
 pub use strkey::Strkey;

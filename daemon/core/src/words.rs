@@ -183,3 +183,11 @@ pub fn parameter_type(ty: xdr::ScValType) -> &'static str {
         Ty::ExecutableTag => "ExecutableTag",
     }
 }
+
+/// Durability of contract data: `persistent` or `temporary`.
+pub const fn durability(durability: xdr::ContractDataDurability) -> &'static str {
+    match durability {
+        xdr::ContractDataDurability::Persistent => "persistent",
+        xdr::ContractDataDurability::Temporary => "temporary",
+    }
+}

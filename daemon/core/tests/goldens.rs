@@ -22,7 +22,7 @@ use std::{
 use arrow_array::{
     Array, ArrayRef, RecordBatch,
     cast::AsArray,
-    types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
+    types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type},
 };
 use arrow_schema::{DataType, TimeUnit};
 use base64::Engine;
@@ -189,6 +189,7 @@ fn value(column: &ArrayRef, row: usize) -> Value {
     match column.data_type() {
         DataType::Boolean => json!(column.as_boolean().value(row)),
         DataType::Int32 => json!(column.as_primitive::<Int32Type>().value(row)),
+        DataType::UInt32 => json!(column.as_primitive::<UInt32Type>().value(row)),
         DataType::Int64 => json!(column.as_primitive::<Int64Type>().value(row)),
         DataType::Float64 => json!(column.as_primitive::<Float64Type>().value(row)),
         DataType::Utf8 => json!(column.as_string::<i32>().value(row)),

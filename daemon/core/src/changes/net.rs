@@ -6,18 +6,29 @@ use stellar_xdr as xdr;
 use super::{EntryKey, in_order};
 use crate::decode::Ledger;
 
-/// Net change of an entry over a ledger; the numbers are those of `LedgerEntryChangeType`.
+/// Net change of an entry over a ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(i32)]
 pub enum ChangeKind {
     /// It was not there before.
-    Created = 0,
+    Created,
     /// It was there before and still is, changed or not; or it was restored, removed and created again.
-    Updated = 1,
+    Updated,
     /// It is gone.
-    Removed = 2,
+    Removed,
     /// It came back from the archive (CAP-66).
-    Restored = 4,
+    Restored,
+}
+
+impl ChangeKind {
+    /// Number of the kind in `LedgerEntryChangeType`.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Created => 0,
+            Self::Updated => 1,
+            Self::Removed => 2,
+            Self::Restored => 4,
+        }
+    }
 }
 
 /// Net change of one entry over a ledger.
@@ -30,8 +41,8 @@ pub struct EntryChange<'l> {
     /// Image that the ledger began with; of a restored entry the one that it came back with. `None` for an entry that
     /// was created, and where the meta does not show it.
     pub before: Option<&'l xdr::LedgerEntry>,
-    /// Last image in the ledger; of a removed entry the one before its removal. Only `None` for an eviction, of which
-    /// the meta holds no more than the key.
+    /// Last image in the ledger; of a removed entry the one that the ledger began with, which its last row repeats. Only
+    /// `None` for an eviction, of which the meta holds no more than the key.
     pub image: Option<&'l xdr::LedgerEntry>,
     /// Whether it was evicted: a temporary entry is gone for good, a persistent one lies in the archive.
     pub evicted: bool,
@@ -234,5 +245,9 @@ fn net_change<'l>(key: EntryKey<'l>, slot: &Slot<'l>) -> Option<EntryChange<'l>>
         (Start::Present | Start::Archived, true) => ChangeKind::Updated,
         (Start::Present | Start::Archived, false) => ChangeKind::Removed,
     };
-    Some(EntryChange { key, kind, before: slot.before, image: slot.image, evicted: slot.evicted })
+    let image = match kind {
+        ChangeKind::Removed => slot.before.or(slot.image),
+        ChangeKind::Created | ChangeKind::Updated | ChangeKind::Restored => slot.image,
+    };
+    Some(EntryChange { key, kind, before: slot.before, image, evicted: slot.evicted })
 }

@@ -5,10 +5,11 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use arrow_array::{
     ArrayRef,
     builder::{ArrayBuilder, BooleanBuilder, PrimitiveBuilder},
-    types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType},
+    types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type},
 };
 use arrow_schema::{DataType, TimeUnit};
 use serde::Serialize;
+use stellar_xdr::WriteXdr;
 
 use super::text::TextBuilder;
 use crate::{ledger::Hash32, text::Strkey};
@@ -115,6 +116,7 @@ macro_rules! plain_cell {
 }
 
 plain_cell!(i32, i32, PrimitiveBuilder<Int32Type>, "INTEGER", DataType::Int32);
+plain_cell!(u32, u32, PrimitiveBuilder<UInt32Type>, "UINTEGER", DataType::UInt32);
 plain_cell!(i64, i64, PrimitiveBuilder<Int64Type>, "BIGINT", DataType::Int64);
 plain_cell!(f64, f64, PrimitiveBuilder<Float64Type>, "DOUBLE", DataType::Float64);
 plain_cell!(bool, bool, BooleanBuilder, "BOOLEAN", DataType::Boolean);
@@ -169,6 +171,10 @@ text_cell!(
 text_cell!(
     /// Standard base64, padded, of original bytes.
     Base64, &'l [u8], |value, to| to.push_base64(value)
+);
+text_cell!(
+    /// Standard base64, padded, of the XDR of a value that was decoded: its canonical bytes.
+    XdrBase64<T: WriteXdr>, &'l T, |value, to| to.push_xdr(value)
 );
 text_cell!(
     /// An account's ed25519 key as its `G...` strkey.

@@ -103,18 +103,16 @@ impl TableSpec {
         let newest =
             Newest { schema, table: self.name, ledger_column: self.ledger_column, keys: &keys, until };
         if let Some(key_hash) = state.ttl {
-            let ttl = Newest {
-                table: TTL_TABLE,
-                ledger_column: "ledger_sequence",
-                keys: &[("key_hash", false)],
-                ..newest
-            };
+            // A subquery per entry, which becomes one join: what is asked of the entries narrows their TTLs too.
+            let until = until.map_or_else(String::new, |until| format!(" AND t.ledger_sequence <= {until}"));
             return format!(
-                "SELECT e.*, t.{LIVE_UNTIL} FROM ({}) e LEFT JOIN ({}) t ON e.{} = t.key_hash \
-                 WHERE t.{LIVE_UNTIL} IS NULL OR t.{LIVE_UNTIL} >= {ledger}",
-                newest.select("r.*"),
-                ttl.select(&format!("r.key_hash, r.{LIVE_UNTIL}")),
-                quoted(key_hash)
+                "SELECT * FROM (SELECT e.*, (SELECT arg_max_null(CASE WHEN NOT t.deleted THEN t.{LIVE_UNTIL} END, \
+                 t.ledger_sequence) FROM {}.{} t WHERE t.key_hash = e.{}{until}) AS {LIVE_UNTIL} FROM ({}) e) \
+                 WHERE {LIVE_UNTIL} IS NULL OR {LIVE_UNTIL} >= {ledger}",
+                quoted(schema),
+                quoted(TTL_TABLE),
+                quoted(key_hash),
+                newest.select("r.*")
             );
         }
         if self.name == TTL_TABLE {
@@ -130,7 +128,6 @@ impl TableSpec {
 const LIVE_UNTIL: &str = "live_until_ledger_seq";
 
 /// The newest row of each key that was not removed.
-#[derive(Clone, Copy)]
 struct Newest<'a> {
     schema: &'a str,
     table: &'a str,

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, StringArray};
 use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
+use stellar_xdr::{Limited, Limits, WriteXdr};
 
 /// Builds a Utf8 column. A value is written with `fmt::Write` or one of the `push_*` methods and then ended with
 /// [`TextBuilder::end`].
@@ -15,11 +16,19 @@ pub struct TextBuilder {
     offsets: Vec<i32>,
     nulls: NullBufferBuilder,
     full: bool,
+    /// XDR on its way to base64, kept for its room.
+    scratch: Vec<u8>,
 }
 
 impl Default for TextBuilder {
     fn default() -> Self {
-        Self { values: Vec::new(), offsets: vec![0], nulls: NullBufferBuilder::new(0), full: false }
+        Self {
+            values: Vec::new(),
+            offsets: vec![0],
+            nulls: NullBufferBuilder::new(0),
+            full: false,
+            scratch: Vec::new(),
+        }
     }
 }
 
@@ -42,6 +51,16 @@ impl TextBuilder {
         self.values.truncate(start.saturating_add(written));
         // `encoded_len` is exact, so this is only reached when the length itself overflows.
         self.full |= written != encoded;
+    }
+
+    /// Adds the standard, padded base64 of the XDR of `value` to the value being written.
+    pub fn push_xdr<T: WriteXdr + ?Sized>(&mut self, value: &T) {
+        let mut bytes = Limited::new(std::mem::take(&mut self.scratch), Limits::none());
+        bytes.inner.clear();
+        // What was decoded can be encoded: the writer is memory and without limits.
+        self.full |= value.write_xdr(&mut bytes).is_err();
+        self.push_base64(&bytes.inner);
+        self.scratch = bytes.inner;
     }
 
     /// Adds the lower-case hex of `bytes` to the value being written.

@@ -6,10 +6,26 @@ use arrow_array::RecordBatch;
 
 use crate::{changes::Changes, decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
 
+pub mod account_data;
+pub mod account_signers;
+pub mod accounts;
+mod archive;
+pub mod claimable_balances;
+pub mod config_settings;
+pub mod contract_code;
+pub mod contract_data;
+pub mod evicted_keys;
 pub mod ledgers;
+pub mod liquidity_pools;
+pub mod native_balances;
+pub mod offers;
 mod older;
 pub mod operations;
+pub mod restored_keys;
+mod state;
 pub mod transactions;
+pub mod trustlines;
+pub mod ttl;
 
 pub use older::{OLDER_SETS, OlderSet};
 
@@ -119,7 +135,25 @@ macro_rules! tables {
     };
 }
 
-tables! { ledgers, transactions, operations }
+tables! {
+    ledgers,
+    transactions,
+    operations,
+    native_balances,
+    accounts,
+    trustlines,
+    offers,
+    claimable_balances,
+    liquidity_pools,
+    contract_data,
+    contract_code,
+    config_settings,
+    ttl,
+    evicted_keys,
+    restored_keys,
+    account_signers,
+    account_data,
+}
 
 /// Identity of all tables: changes with any name, type or nullness.
 pub fn fingerprint() -> String {

@@ -10,8 +10,8 @@ use stellar_xdr::{self as xdr, OperationBody as Body};
 use super::{Context, outcome, soroban};
 use crate::{
     text::{
-        AssetParts, BalanceId, Base64, IsoTime, Json, Lossy, Price7, Stroops, account_of, muxed_of, pool_id,
-        strkey_of,
+        AssetParts, BalanceId, Base64, Json, Lossy, Price7, Stroops, account_of, claimants, muxed_of,
+        pool_id, strkey_of,
     },
     words,
 };
@@ -250,34 +250,7 @@ fn allow_trust(j: &mut Json, cx: &Context<'_>, op: &xdr::AllowTrustOp) {
 fn create_claimable_balance(j: &mut Json, op: &xdr::CreateClaimableBalanceOp) {
     j.key("asset").text(AssetParts::from(&op.asset));
     amount(j, "amount", op.amount);
-    j.key("claimants").array(op.claimants.iter(), |j, claimant| {
-        let xdr::Claimant::ClaimantTypeV0(claimant) = claimant;
-        j.object(|j| {
-            j.key("destination").plain(strkey_of(&claimant.destination));
-            j.key("predicate");
-            predicate(j, &claimant.predicate);
-        });
-    });
-}
-
-/// A claim predicate, in Horizon's form.
-fn predicate(j: &mut Json, p: &xdr::ClaimPredicate) {
-    use xdr::ClaimPredicate as P;
-    j.object(|j| match p {
-        P::Unconditional => j.key("unconditional").bare(true),
-        P::And(both) => j.key("and").array(both.iter(), predicate),
-        P::Or(either) => j.key("or").array(either.iter(), predicate),
-        P::Not(Some(inner)) => {
-            j.key("not");
-            predicate(j, inner);
-        }
-        P::Not(None) => j.key("not").null(),
-        P::BeforeAbsoluteTime(time) => {
-            j.key("abs_before").plain(IsoTime(*time));
-            j.key("abs_before_epoch").plain(time);
-        }
-        P::BeforeRelativeTime(seconds) => j.key("rel_before").plain(seconds),
-    });
+    claimants(j.key("claimants"), &op.claimants);
 }
 
 /// Source of the operation that began the sponsorship which this one ends. Unknown in a failed transaction, whose
