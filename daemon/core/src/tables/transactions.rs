@@ -11,6 +11,7 @@ use super::{ExtractError, Input, fit};
 use crate::{
     decode::{Fees, Ledger, Transaction, account_key},
     schema::{Account, Base64, Contract, Hex32, Json, Muxed, Timestamp, Word, table, text_cell},
+    text::Lossy,
     words,
 };
 
@@ -18,7 +19,7 @@ text_cell!(
     /// A memo's content: text, decimal id or hex hash.
     MemoText, &'l xdr::Memo, |memo, to| match memo {
         xdr::Memo::None => {}
-        xdr::Memo::Text(text) => to.push(&String::from_utf8_lossy(text.as_slice())),
+        xdr::Memo::Text(text) => to.push_display(Lossy(text.as_slice())),
         xdr::Memo::Id(id) => to.push_display(id),
         xdr::Memo::Hash(hash) | xdr::Memo::Return(hash) => to.push_hex(&hash.0),
     }

@@ -54,3 +54,64 @@ fn read(code: &[u8]) -> Result<xdr::ContractCodeCostInputs, BinaryReaderError> {
     }
     Ok(n)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `(module (import "m" "f" (func)) (table 3 funcref) (memory 1) (global i32 (i32.const 7)) (func nop nop)
+    /// (export "f" (func 1)) (elem (i32.const 0) func 1) (data (i32.const 0) "abc"))`, by hand.
+    const MODULE: &[u8] = &[
+        0, b'a', b's', b'm', 1, 0, 0, 0, // header
+        1, 4, 1, 0x60, 0, 0, // one type: func
+        2, 7, 1, 1, b'm', 1, b'f', 0, 0, // one import
+        3, 2, 1, 0, // one function
+        4, 4, 1, 0x70, 0, 3, // a table of three entries
+        5, 3, 1, 0, 1, // a memory
+        6, 6, 1, 0x7f, 0, 0x41, 7, 0x0b, // a global
+        7, 5, 1, 1, b'f', 0, 1, // an export
+        9, 7, 1, 0, 0x41, 0, 0x0b, 1, 1, // an element segment
+        10, 6, 1, 4, 0, 1, 1, 0x0b, // code: nop nop end
+        11, 9, 1, 0, 0x41, 0, 0x0b, 3, b'a', b'b', b'c', // three bytes of data
+    ];
+
+    #[test]
+    fn d29_a_module_is_counted_section_by_section() {
+        let n = count(MODULE).unwrap();
+        let counts = [
+            n.n_instructions,
+            n.n_functions,
+            n.n_globals,
+            n.n_table_entries,
+            n.n_types,
+            n.n_data_segments,
+            n.n_elem_segments,
+            n.n_imports,
+            n.n_exports,
+            n.n_data_segment_bytes,
+        ];
+        assert_eq!(counts, [3, 1, 1, 3, 1, 1, 1, 1, 1, 3]);
+    }
+
+    /// A section of 64 to 127 entries has bit 6 set in its length: read as a signed number it would be negative.
+    #[test]
+    fn d29_counts_with_bit_six_set_are_not_negative() {
+        let types: Vec<u8> = std::iter::repeat_n([0x60, 0, 0], 100).flatten().collect();
+        let body = [&[100][..], &types].concat();
+        let mut module = MODULE[..8].to_vec();
+        module.extend([
+            1,
+            0x80 | u8::try_from(body.len() & 0x7f).unwrap(),
+            u8::try_from(body.len() >> 7).unwrap(),
+        ]);
+        module.extend(body);
+        assert_eq!(count(&module).unwrap().n_types, 100);
+    }
+
+    #[test]
+    fn what_is_no_module_has_no_counts() {
+        for code in [&b""[..], b"garbage", &MODULE[..MODULE.len() - 1], b"\0asm\x02\0\0\0"] {
+            assert!(count(code).is_none(), "{code:?}");
+        }
+    }
+}
