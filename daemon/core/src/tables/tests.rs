@@ -296,10 +296,13 @@ fn batches_have_the_schema_of_their_table_and_the_set_counts_rows_and_bytes() {
     let rows = set.rows();
     let batches = set.finish();
     assert_eq!(batches.len(), SPECS.len());
+    assert!(rows.iter().take(3).all(|(_, rows)| *rows == 2), "one of each in each ledger: {rows:?}");
     for (((spec, batch), (of, rows)), listed) in batches.iter().zip(&rows).zip(SPECS) {
         assert!(std::ptr::eq(*spec, *of) && std::ptr::eq(*spec, *listed), "{}", spec.name);
-        assert_eq!((batch.num_rows(), *rows), (2, 2), "{}", spec.name);
+        assert_eq!(batch.num_rows(), *rows, "{}", spec.name);
         assert_eq!(batch.schema(), spec.arrow_schema());
-        assert_eq!(batch.column_by_name("era_id").unwrap().as_string::<i32>().value(1), "p23");
+        if *rows > 0 {
+            assert_eq!(batch.column_by_name("era_id").unwrap().as_string::<i32>().value(1), "p23");
+        }
     }
 }
