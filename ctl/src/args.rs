@@ -26,8 +26,8 @@ Examples:
   lakectl status --watch --output json >> status.ndjson";
 
 const HEALTH_EXAMPLES: &str = "\
-Healthy: every network follows, catches up, waits for its source's next ledger or is finished, and no ledger is
-missing between its first and its last one.
+Healthy: every network follows, catches up, waits for its source's next ledger or is finished, no ledger is
+missing between its first and its last one, and no table lacks rows of stored ledgers.
 
 Examples:
   lakectl health

@@ -1,18 +1,25 @@
 //! Which stored ledgers have no rows in tables that were added after they were stored. The lineage tells: every
 //! batch says which tables its version wrote, empty ones included.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lake_core::{LedgerRange, LedgerSeq, schema::TableSpec};
 
 use super::{
+    LEDGERS_TABLE,
+    batch::{NetworkName, OnlyTables},
     catalog::{Catalog, sqlite},
     coverage::RangeSet,
     ddl::{literal, qualified},
+    dirs::FileName,
     encode::Encoder,
     error::LakeError,
     lineage::LINEAGE,
+    open::Lake,
 };
+
+/// Ledgers of small files that are completed in one go.
+const JOINED_LEDGERS: u64 = 1_000;
 
 /// Stored ledgers that some tables know nothing of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +28,87 @@ pub struct Lacking {
     pub tables: Vec<&'static str>,
     /// The ledgers.
     pub ledgers: RangeSet,
+}
+
+impl Lacking {
+    /// What still lacks after rows of `tables` were added to the ledgers of `range`.
+    pub(crate) fn without(all: &[Self], range: LedgerRange, tables: &[&'static str]) -> Vec<Self> {
+        let mut left: Vec<Self> = Vec::new();
+        for lacking in all {
+            for table in &lacking.tables {
+                let ledgers = if tables.contains(table) {
+                    lacking.ledgers.without(range)
+                } else {
+                    lacking.ledgers.clone()
+                };
+                add(&mut left, table, ledgers);
+            }
+        }
+        left
+    }
+}
+
+impl Lake {
+    /// Ranges whose stored ledgers lack tables, with those tables, ascending. No range reaches over the end of a
+    /// stored file that is larger than a few batches, so that merging the new files with the old ones stays small.
+    ///
+    /// # Errors
+    /// [`LakeError::UnknownNetwork`], or what the catalog says.
+    pub fn incomplete(&self, network: &NetworkName) -> Result<Vec<(LedgerRange, OnlyTables)>, LakeError> {
+        let lacking = self.lacking(network)?;
+        if lacking.is_empty() {
+            return Ok(Vec::new());
+        }
+        let schema = network.to_string();
+        let files = self.ask(move |committer| committer.catalog.files(Some(&schema)))?;
+        let mut stored: Vec<LedgerRange> = files
+            .iter()
+            .filter(|file| file.live && file.table == LEDGERS_TABLE)
+            .filter_map(|file| FileName::parse(file.path.file_name()?.to_str()?))
+            .map(|name| name.range)
+            .collect();
+        stored.sort_unstable();
+        let stored = joined(&stored);
+        let mut all = Vec::new();
+        for Lacking { tables, ledgers } in lacking.iter() {
+            let only: OnlyTables = tables.as_slice().into();
+            for range in &stored {
+                let missing = ledgers.ranges().filter_map(|lacks| lacks.intersection(*range));
+                all.extend(missing.map(|range| (range, Arc::clone(&only))));
+            }
+        }
+        all.sort_by_key(|(range, _)| *range);
+        Ok(all)
+    }
+}
+
+/// Adjacent files together, up to [`JOINED_LEDGERS`] and within one 10,000-ledger range.
+fn joined(files: &[LedgerRange]) -> Vec<LedgerRange> {
+    let mut joined: Vec<LedgerRange> = Vec::new();
+    for file in files {
+        let larger = joined.last().and_then(|last| {
+            let both = LedgerRange::new(last.start(), file.end())?;
+            let near = last.end().next() == Some(file.start())
+                && last.start().range_start() == file.start().range_start();
+            (near && both.count() <= JOINED_LEDGERS).then_some(both)
+        });
+        match (larger, joined.last_mut()) {
+            (Some(both), Some(last)) => *last = both,
+            (Some(_) | None, _) => joined.push(*file),
+        }
+    }
+    joined
+}
+
+/// Adds a table to those that lack the same ledgers.
+fn add(all: &mut Vec<Lacking>, table: &'static str, ledgers: RangeSet) {
+    if ledgers.is_empty() {
+        return;
+    }
+    match all.iter_mut().find(|lacking| lacking.ledgers == ledgers) {
+        Some(lacking) => lacking.tables.push(table),
+        None => all.push(Lacking { tables: vec![table], ledgers }),
+    }
 }
 
 /// A row of the lineage: its range, and the tables of the version that wrote it.
@@ -90,13 +178,7 @@ fn lacking(specs: &[&'static TableSpec], coverage: &RangeSet, written: &[Written
     for spec in specs {
         let stored = has.get(spec.name).unwrap_or(&none);
         let ledgers: RangeSet = coverage.ranges().flat_map(|range| stored.missing(range)).collect();
-        if ledgers.is_empty() {
-            continue;
-        }
-        match all.iter_mut().find(|lacking| lacking.ledgers == ledgers) {
-            Some(lacking) => lacking.tables.push(spec.name),
-            None => all.push(Lacking { tables: vec![spec.name], ledgers }),
-        }
+        add(&mut all, spec.name, ledgers);
     }
     all
 }

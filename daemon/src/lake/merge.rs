@@ -159,6 +159,7 @@ fn rewrite(
         files.push(joined.clone());
         swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(spec, inputs) });
     }
+    let names: Vec<&str> = encoder.specs.iter().map(|spec| spec.name).collect();
     let lineage = LineageRow {
         range: group.range,
         kind: "merge",
@@ -168,7 +169,7 @@ fn rewrite(
         files: &files,
         hashes: None,
         checks: &["rows"],
-        table_set: encoder.specs,
+        table_set: &names,
         fingerprint: &encoder.fingerprint,
         run: encoder.dirs.run(),
         number: name.number,

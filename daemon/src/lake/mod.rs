@@ -27,7 +27,7 @@ mod queue;
 mod settings;
 mod sweep;
 
-pub use batch::{Commit, Lane, NetworkName, NetworkSpec, SealedBatch, SealedFile, WriteBatch};
+pub use batch::{Commit, Lane, NetworkName, NetworkSpec, OnlyTables, SealedBatch, SealedFile, WriteBatch};
 pub use committer::Watermark;
 pub use coverage::RangeSet;
 pub use dirs::{FileName, LakeDirs, RunId};

@@ -19,6 +19,7 @@ use super::{
     encode::Encoder,
     error::LakeError,
     inventory::StoredNetwork,
+    lacking::Lacking,
     lineage::{LINEAGE, NETWORKS, network_row},
     open::Lake,
 };
@@ -38,6 +39,12 @@ impl Lake {
             let lacking = committer.catalog.lacking(&encoder, spec.name.as_str(), &coverage)?;
             Ok((coverage, lacking))
         })?;
+        for Lacking { tables, ledgers } in &lacking {
+            tracing::warn!(
+                network = %network.name, %ledgers, tables = tables.join(", "),
+                "stored by an older table set, without rows in these tables: `stellar-lake ingest` adds them"
+            );
+        }
         let mark = Watermark {
             head: coverage.last(),
             coverage: Arc::new(coverage),

@@ -74,8 +74,11 @@ impl Lake {
         let catalog = Catalog::open(dirs.clone(), catalog_settings)?;
         let queue = WriteQueue::new(&settings.queue);
         let networks: Networks = Arc::new(RwLock::new(BTreeMap::new()));
+        let encoder =
+            Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint_of(specs) };
         let committer = Committer::new(
             catalog,
+            encoder.clone(),
             Arc::clone(&networks),
             queue.clone(),
             settings.lock_retry,
@@ -88,9 +91,7 @@ impl Lake {
                 let _signal = signal;
                 committer.run();
             })
-            .map_err(|e| LakeError::io("start the committer of", dirs.root(), e))?;
-        let encoder =
-            Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint_of(specs) };
+            .map_err(|e| LakeError::io("start the committer of", encoder.dirs.root(), e))?;
         let thread = Mutex::new(Some(CommitterThread { handle, ended }));
         let maintenance = Mutex::default();
         Ok(Self { settings, encoder, networks, extensions, queue, keeper, maintenance, thread, _lock: lock })

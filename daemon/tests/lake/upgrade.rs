@@ -9,10 +9,11 @@ use lake_core::{
 };
 use lake_sim::{Density, SimConfig, SimNetwork};
 use stellar_lake::lake::{
-    Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec, WriteBatch,
+    BatchFacts, LEDGERS_TABLE, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName,
+    NetworkSpec, WriteBatch,
 };
 
-use crate::support::{LINES, Reader, close, lines, network, range, write};
+use crate::support::{LINES, Reader, close, lines, network, range, runtime, write};
 
 static OLD: &[&TableSpec] = &[&ledgers::SPEC, &transactions::SPEC, &operations::SPEC];
 static NEW: &[&TableSpec] = &[&ledgers::SPEC, &transactions::SPEC, &operations::SPEC, &LINES];
@@ -64,6 +65,21 @@ fn alpha() -> NetworkSpec {
 fn open(path: &std::path::Path, specs: &'static [&'static TableSpec]) -> Lake {
     let maintenance = MaintenanceSettings { merge_fan_in: 2, ..MaintenanceSettings::default() };
     Lake::open(LakeSettings { maintenance, ..LakeSettings::new(path) }, specs).unwrap()
+}
+
+/// Encodes and commits the rows of some tables of ledgers that are stored.
+fn complete(lake: &Lake, batch: WriteBatch, only: &[&'static str]) -> Result<u64, LakeError> {
+    let mut encoder = lake.encoder().begin_adding(&batch.network, batch.range, only.into());
+    encoder.write(batch.range, &batch.tables)?;
+    let sealed = encoder.finish(&BatchFacts {
+        range: batch.range,
+        lane: Lane::Backfill,
+        first_previous_hash: batch.first_previous_hash,
+        last_hash: batch.last_hash,
+        source: batch.source,
+        job: None,
+    })?;
+    Ok(runtime().block_on(lake.queue().submit(sealed))?.rows)
 }
 
 fn lacking(lake: &Lake) -> Vec<String> {
@@ -157,4 +173,99 @@ fn comments_and_views_of_another_version_are_replaced() {
         assert_eq!(Reader::open(dir.path()).text(comment), doc);
         close(&lake);
     }
+}
+
+#[test]
+fn rows_that_stored_ledgers_lack_can_be_added_once_and_only_to_the_same_ledgers() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path(), OLD);
+    lake.add_network(&alpha()).unwrap();
+    write(&lake, old(2, 5)).unwrap();
+    write(&lake, old(6, 9)).unwrap();
+    close(&lake);
+    drop(lake);
+    let lake = open(dir.path(), NEW);
+    lake.add_network(&alpha()).unwrap();
+    write(&lake, simulated(10, 12)).unwrap();
+    let before = Reader::open(dir.path()).content("alpha");
+
+    for wrong in [
+        complete(&lake, simulated(9, 10), &["lines_v1"]),
+        complete(&lake, simulated(2, 3), &["lines_v1", "ledgers_row_v2"]),
+        complete(&lake, WriteBatch { last_hash: Hash32([1; 32]), ..simulated(2, 3) }, &["lines_v1"]),
+        complete(
+            &lake,
+            WriteBatch { first_previous_hash: Hash32([1; 32]), ..simulated(2, 3) },
+            &["lines_v1"],
+        ),
+    ] {
+        let error = wrong.unwrap_err();
+        assert!(matches!(error, LakeError::BadBatch { .. } | LakeError::BrokenLink { .. }), "{error}");
+    }
+    assert_eq!(complete(&lake, simulated(4, 7), &["lines_v1"]).unwrap(), 4);
+    assert_eq!(lacking(&lake), ["lines_v1: 2..3, 8..9"]);
+    assert!(complete(&lake, simulated(4, 7), &["lines_v1"]).is_err());
+    let incomplete: Vec<String> =
+        lake.incomplete(&alpha().name).unwrap().iter().map(|(range, _)| range.to_string()).collect();
+    assert_eq!(incomplete, ["2..3", "8..9"]);
+    for (start, end) in [(2, 3), (8, 9)] {
+        complete(&lake, simulated(start, end), &["lines_v1"]).unwrap();
+    }
+    assert_eq!(lacking(&lake), [""; 0]);
+    let lines = "SELECT string_agg(ledger_sequence, ' ' ORDER BY ledger_sequence) FROM alpha.lines_v1";
+    assert_eq!(Reader::open(dir.path()).text(lines), "2 3 4 5 6 7 8 9 10 11 12");
+
+    // The files of old and added tables overlap: a merge gives every table one file of the same ledgers.
+    assert!(lake.merge(&|| false).unwrap().merges > 0);
+    let reader = Reader::open(dir.path());
+    assert_eq!(reader.content("alpha"), before);
+    assert_eq!(reader.text(lines), "2 3 4 5 6 7 8 9 10 11 12");
+    close(&lake);
+    drop(lake);
+    let lake = open(dir.path(), NEW);
+    lake.add_network(&alpha()).unwrap();
+    assert_eq!(lacking(&lake), [""; 0]);
+    assert!(lake.check_files().unwrap().damaged.is_empty());
+}
+
+/// Every table but the wall clock and the audit, as one text each.
+fn everything(path: &std::path::Path) -> Vec<String> {
+    let reader = Reader::open(path);
+    lake_core::tables::SPECS
+        .iter()
+        .map(|spec| {
+            let columns = if spec.name == LEDGERS_TABLE { "* EXCLUDE (ingestion_timestamp)" } else { "*" };
+            let rows = format!("SELECT {columns} FROM alpha.{}", spec.name);
+            reader.text(&format!("SELECT count(*) || coalesce(md5(string_agg(h, '' ORDER BY h)), '') FROM (SELECT md5(r::VARCHAR) AS h FROM ({rows}) r)"))
+        })
+        .collect()
+}
+
+#[test]
+fn ingesting_over_an_older_lake_makes_it_equal_to_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (upgraded, fresh) = (dir.path().join("upgraded"), dir.path().join("fresh"));
+    let lake = open(&upgraded, OLD);
+    lake.add_network(&alpha()).unwrap();
+    for (start, end) in [(2, 20), (21, 30), (41, 50)] {
+        write(&lake, old(start, end)).unwrap();
+    }
+    close(&lake);
+    drop(lake);
+    let ingest = |path: &std::path::Path| -> serde_json::Value {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_stellar-lake"))
+            .args(["ingest", "--json", "--network", "alpha", "--passphrase", PASSPHRASE])
+            .args(["--source", "simulated:sparse:1", "--from", "2", "--to", "60", "--lake"])
+            .arg(path)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let first = ingest(&upgraded);
+    assert_eq!((&first["completed_ledgers"], &first["stored_ledgers"]), (&39.into(), &59.into()), "{first}");
+    ingest(&fresh);
+    assert_eq!(everything(&upgraded), everything(&fresh));
+    let again = ingest(&upgraded);
+    assert_eq!((&again["ledgers"], &again["lacking_ledgers"]), (&0.into(), &0.into()), "{again}");
 }
