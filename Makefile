@@ -11,7 +11,7 @@ READER_SECONDS ?= 60
 BENCH_RUNS ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test crash-test reader-test headline chain-test bench lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens crash-test reader-test headline chain-test bench lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ run: build ## leave the demo's daemon running to play with
 
 test: build ## all tests but the slow suites
 	$(CARGO) test --release --workspace
+
+goldens: deps ## every row of the real ledgers against an independent implementation, with counts per table
+	$(CARGO) test --release -p lake-core --test goldens -- --nocapture --test-threads 1
 
 headline: build ## two networks of 500 ledgers each through one queue, as one small table
 	$(CARGO) test --release -p stellar-lake --test headline -- --nocapture

@@ -84,6 +84,7 @@ fn refused_at_6(spoil: impl FnOnce(&Sep54), says: &[&str], evidence: &str) {
     holds(&lake, 5);
 }
 
+/// Mistakes D40, D44 of the reference.
 #[test]
 fn an_unknown_config_key_is_named_with_line_and_a_suggestion() {
     let dir = folder();
@@ -275,6 +276,7 @@ fn broken_chain(path: &Path) -> RawLedger {
     others.into_iter().next().expect("there are ledgers")
 }
 
+/// Mistake D8 of the reference.
 #[test]
 fn a_ledger_that_does_not_link_stops_its_network_and_no_other() {
     let dir = folder();
@@ -422,6 +424,7 @@ fn a_read_only_lake_is_named_and_left_as_it_is() {
     holds(&lake, 9);
 }
 
+/// Mistake D9 of the reference.
 #[test]
 fn a_second_daemon_on_a_lake_is_refused_and_the_first_goes_on() {
     let network = Network::simulated("one", Density::Sparse, 3, Some(50.0));

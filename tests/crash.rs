@@ -200,6 +200,7 @@ fn a_keeper_whose_daemon_was_killed_ends_by_itself() {
     });
 }
 
+/// Mistake D6 of the reference.
 #[test]
 fn sigterm_commits_what_is_in_flight_and_the_next_start_goes_on() {
     let networks = networks(20.0, 200.0);

@@ -165,6 +165,7 @@ async fn an_open_answer_keeps_its_snapshot_while_the_lake_grows() {
     assert_eq!(count, 50_000);
 }
 
+/// Mistake D42 of the reference.
 #[tokio::test(flavor = "multi_thread")]
 async fn harmless_statements_run() {
     let lake = Lake::new();
@@ -192,6 +193,7 @@ async fn harmless_statements_run() {
     }
 }
 
+/// Mistake D42 of the reference.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_statements_are_refused_and_change_nothing() {
     let lake = Lake::new();
@@ -328,6 +330,7 @@ async fn a_query_out_of_memory_fails_alone() {
     assert_eq!(rows_of(&executor, "SELECT 1").await, 1);
 }
 
+/// Mistake D43 of the reference.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_end_at_the_limit_and_say_so() {
     let lake = Lake::new();
@@ -463,6 +466,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// Mistakes D41, D43 of the reference.
 #[tokio::test(flavor = "multi_thread")]
 async fn status_watch_and_health_come_from_the_status_source() {
     let server = Server::start().await;

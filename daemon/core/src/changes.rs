@@ -5,6 +5,8 @@
 pub mod entry;
 mod key;
 mod net;
+mod pairs;
+mod pool;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +16,8 @@ use crate::decode::{Ledger, Transaction};
 
 pub use key::EntryKey;
 pub use net::{ChangeError, ChangeKind, Changes, EntryChange};
+pub use pairs::{Pair, pairs};
+pub use pool::PoolChange;
 
 /// Where in a ledger a group of changes stands.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file, a socket or a clock: the same bytes give the same rows on every run.
 
+mod balance_change;
 pub mod changes;
 pub mod decode;
 pub mod ledger;

@@ -5,6 +5,7 @@
 mod asset;
 mod cells;
 mod claimants;
+pub(crate) mod details;
 mod json;
 mod number;
 mod strkey;
@@ -19,6 +20,7 @@ use stellar_xdr as xdr;
 pub use asset::{AssetParts, contract_id, parse_asset, stellar_asset_contract};
 pub use cells::{AssetText, BalanceText, LossyText, Shows};
 pub use claimants::claimants;
+pub(crate) use claimants::predicate;
 pub use json::Json;
 pub use number::{Decimal7, IsoTime, Price7, PriceRatio, Stroops, i128_of};
 pub use strkey::Strkey;

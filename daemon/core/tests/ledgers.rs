@@ -49,6 +49,7 @@ fn real_batches_are_cut_as_a_full_decoder_cuts_them() {
     }
 }
 
+/// Mistakes D15, D46 of the reference.
 #[test]
 fn fees_of_soroban_transactions_add_up() {
     let Some(shared) = shared() else { return };
@@ -138,11 +139,13 @@ fn damaged_copies_of_a_real_ledger_are_refused_for_the_right_reason() {
 }
 
 /// The names, order and types of the reference stay, so that SQL written for it runs.
+/// Mistake D21 of the reference.
 #[test]
 fn columns_of_the_reference_keep_name_order_and_type() {
     let Some(shared) = shared() else { return };
     let csv = fs::read_to_string(shared.join("spec/tables.csv")).unwrap();
-    for spec in SPECS {
+    // The reference had no table of data entries.
+    for spec in SPECS.iter().filter(|spec| spec.name != "account_data_snapshot_v1") {
         let reference: Vec<(&str, &str)> = csv
             .lines()
             .filter_map(|line| line.strip_prefix(spec.name)?.strip_prefix(','))

@@ -281,7 +281,7 @@ impl Book {
         let [xdr::ScVal::Symbol(kind), rest @ ..] = body.topics.as_slice() else { return };
         let kind = String::from_utf8_lossy(kind.0.as_slice()).into_owned();
         let (asset, who) = match rest {
-            [who @ ..] if kind == "fee" => (xdr::Asset::Native, who),
+            who if kind == "fee" => (xdr::Asset::Native, who),
             [who @ .., xdr::ScVal::String(asset)] => match parse_asset(asset.0.as_slice()) {
                 Some(asset) => (asset, who),
                 None => return,

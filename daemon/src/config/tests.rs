@@ -36,6 +36,7 @@ fn every_example_is_valid() {
     assert!(count >= 3);
 }
 
+/// Mistakes D40, D44 of the reference.
 #[test]
 fn an_unknown_key_is_refused_with_its_place_and_a_suggestion() {
     let message = refusal("lake:\n  path: /tmp/x\nnetworks:\n  - name: testnet\n    sorce: {}\n");
@@ -78,6 +79,7 @@ fn what_cannot_be_meant_is_refused() {
     }
 }
 
+/// Mistakes D38, D39 of the reference.
 #[test]
 fn networks_get_known_passphrases_and_may_be_many() {
     let settings = load(

@@ -164,6 +164,7 @@ mod tests {
         out
     }
 
+    /// Mistake D45 of the reference.
     #[tokio::test(start_paused = true)]
     async fn a_batch_is_sealed_by_age_without_another_ledger() {
         let mut batcher = batcher((2..5).map(|s| ledger(s, 10)), LIMITS, 1 << 30);

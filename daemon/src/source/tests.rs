@@ -125,6 +125,7 @@ macro_rules! source_suite {
         mod $name {
             use super::*;
 
+            /// Mistake D5 of the reference.
             #[tokio::test]
             async fn gives_the_asked_ledgers_in_order_and_linked() {
                 super::gives_the_asked_ledgers_in_order_and_linked($open).await;
@@ -166,6 +167,7 @@ async fn a_hole_names_its_ledger_and_what_came_before_is_served() {
     assert!(past_the_end.to_string().contains("ledger 22 is missing"), "{past_the_end}");
 }
 
+/// Mistake D44 of the reference.
 #[tokio::test]
 async fn a_directory_is_followed_as_it_grows() {
     let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,7 @@ fn a_commit_is_visible_to_an_independent_reader_with_its_lineage() {
     close(&lake);
 }
 
+/// Mistake D37 of the reference.
 #[test]
 fn the_lineage_hash_is_the_hash_of_the_file() {
     let dir = tempfile::tempdir().unwrap();
@@ -101,6 +102,7 @@ fn a_batch_that_does_not_link_is_refused_also_after_a_restart() {
     }
 }
 
+/// Mistake D4 of the reference.
 #[test]
 fn coverage_and_hashes_are_the_same_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
@@ -126,6 +128,7 @@ fn coverage_and_hashes_are_the_same_after_a_restart() {
     assert_eq!(link(10), None);
 }
 
+/// Mistakes D2, D3 of the reference.
 #[test]
 fn a_failed_statement_stores_nothing_of_its_batch() {
     let dir = tempfile::tempdir().unwrap();
@@ -145,6 +148,7 @@ fn a_failed_statement_stores_nothing_of_its_batch() {
     assert_eq!(reader.number("SELECT count(*) FROM alpha.ledgers_row_v2"), 8);
 }
 
+/// Mistake D2 of the reference.
 #[test]
 fn rows_that_are_not_the_range_are_refused_before_they_are_written() {
     let dir = tempfile::tempdir().unwrap();
@@ -165,6 +169,7 @@ fn rows_that_are_not_the_range_are_refused_before_they_are_written() {
     assert_eq!(left, 1, "only the file of the network's own row");
 }
 
+/// Mistake D7 of the reference.
 #[test]
 fn a_full_queue_makes_submitters_wait_and_live_batches_go_first() {
     let dir = tempfile::tempdir().unwrap();

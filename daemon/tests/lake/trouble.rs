@@ -15,6 +15,7 @@ use stellar_lake::{
 
 use crate::support::{LEDGERS, Reader, SPECS, batch, close, network, open, write};
 
+/// Mistake D9 of the reference.
 #[test]
 fn a_second_opener_is_refused_and_told_who_holds_the_lake() {
     let dir = tempfile::tempdir().unwrap();

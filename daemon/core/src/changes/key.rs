@@ -65,8 +65,16 @@ impl<'l> EntryKey<'l> {
     /// SHA-256 of the key's XDR: what `TtlEntry.keyHash` holds for data and code.
     ///
     /// # Errors
-    /// What the XDR encoder says; no key that was decoded is known to fail.
+    /// As [`Self::to_xdr`].
     pub fn hash(self) -> Result<Hash32, xdr::Error> {
+        Ok(Hash32::sha256(&[&self.to_xdr()?]))
+    }
+
+    /// The key's XDR.
+    ///
+    /// # Errors
+    /// What the XDR encoder says; no key that was decoded is known to fail.
+    pub fn to_xdr(self) -> Result<Vec<u8>, xdr::Error> {
         let mut out = Limited::new(Vec::with_capacity(128), Limits::none());
         self.entry_type().write_xdr(&mut out)?;
         match self {
@@ -93,7 +101,7 @@ impl<'l> EntryKey<'l> {
             Self::ContractCode(hash) | Self::Ttl(hash) => hash.write_xdr(&mut out)?,
             Self::ConfigSetting(id) => id.write_xdr(&mut out)?,
         }
-        Ok(Hash32::sha256(&[&out.inner]))
+        Ok(out.inner)
     }
 }
 

@@ -175,9 +175,11 @@ fn in_a_parallel_phase_classic_transactions_come_first_and_refunds_last() {
         .push(xdr::UpgradeEntryMeta { upgrade: xdr::LedgerUpgrade::BaseFee(1), changes: changes(mark(40)) });
     let order = |of: &Ledger| -> Vec<u32> {
         let changes = Changes::of(of).unwrap();
-        let value = |change: &EntryChange<'_>| match change.key {
-            EntryKey::ContractData(_, xdr::ScVal::U32(value), _) => *value,
-            other => panic!("{other:?}"),
+        let value = |change: &EntryChange<'_>| {
+            let EntryKey::ContractData(_, xdr::ScVal::U32(value), _) = change.key else {
+                panic!("{change:?}")
+            };
+            *value
         };
         changes.iter().map(value).collect()
     };

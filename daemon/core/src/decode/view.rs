@@ -289,6 +289,16 @@ impl Transaction {
         }
     }
 
+    /// Events for those who look for faults, in the node's own order: also the copies that it keeps there of other
+    /// events. Only nodes that are asked to write them.
+    pub fn diagnostic_events(&self) -> &[xdr::DiagnosticEvent] {
+        match &self.meta {
+            xdr::TransactionMeta::V0(_) | xdr::TransactionMeta::V1(_) | xdr::TransactionMeta::V2(_) => &[],
+            xdr::TransactionMeta::V3(m) => m.soroban_meta.as_ref().map_or(&[], |s| &s.diagnostic_events[..]),
+            xdr::TransactionMeta::V4(m) => &m.diagnostic_events,
+        }
+    }
+
     /// Number of operations that the meta speaks of; 0 in the empty meta of rebuilt history.
     pub fn meta_operations(&self) -> usize {
         match &self.meta {

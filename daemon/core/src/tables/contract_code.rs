@@ -49,9 +49,9 @@ table! {
         n_table_entries: Option<i64>,
         /// Types.
         n_types: Option<i64>,
-        /// Data segments, as the network counts them.
+        /// Data segments.
         n_data_segments: Option<i64>,
-        /// Element segments, as the network counts them.
+        /// Element segments.
         n_elem_segments: Option<i64>,
         /// Imports.
         n_imports: Option<i64>,

@@ -84,9 +84,9 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
     for change in input.changes.iter() {
         let EntryKey::ContractData(contract, key, durability) = change.key else { continue };
         let state = State::of(input, &SPEC, change)?;
-        let entry = state.entry.and_then(|entry| match &entry.data {
-            xdr::LedgerEntryData::ContractData(data) => Some(data),
-            _ => None,
+        let entry = state.entry.and_then(|entry| {
+            let xdr::LedgerEntryData::ContractData(data) = &entry.data else { return None };
+            Some(data)
         });
         let token = entry
             .map(|data| asset::token(input.ledger.network_id, data))

@@ -14,6 +14,8 @@ pub mod claimable_balances;
 pub mod config_settings;
 pub mod contract_code;
 pub mod contract_data;
+pub mod contract_events;
+pub mod effects;
 pub mod evicted_keys;
 pub mod ledgers;
 pub mod liquidity_pools;
@@ -23,12 +25,15 @@ mod older;
 pub mod operations;
 pub mod restored_keys;
 mod state;
+pub mod trades;
 pub mod transactions;
 pub mod trustlines;
 pub mod ttl;
 
 pub use older::{OLDER_SETS, OlderSet};
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -140,11 +145,14 @@ tables! {
     transactions,
     operations,
     native_balances,
+    effects,
+    trades,
     accounts,
     trustlines,
     offers,
     claimable_balances,
     liquidity_pools,
+    contract_events,
     contract_data,
     contract_code,
     config_settings,

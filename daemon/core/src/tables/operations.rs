@@ -3,10 +3,9 @@
 //! What an operation asked for comes from the envelope; what it brought about from its result and, for a few details,
 //! from the ledger entry changes and contract events of the meta.
 
-mod balance_change;
 mod columns;
 mod details;
-mod outcome;
+pub(super) mod outcome;
 mod soroban;
 #[cfg(test)]
 mod tests;

@@ -151,6 +151,7 @@ fn long(batch: &RecordBatch, column: &str) -> Option<i64> {
     (!column.is_null(0)).then(|| column.value(0))
 }
 
+/// Mistakes D13, D17 of the reference.
 #[test]
 fn a_fee_bump_shows_its_inner_transaction_and_who_paid_what() {
     let (_, row) = rows(&ledger(vec![fee_bump(22, xdr::Memo::Id(6))]));
@@ -209,6 +210,7 @@ fn refunds_after_all_transactions_count_too() {
     assert_eq!(tx.fees().refund, Some(100));
 }
 
+/// Mistakes D14, D15, D16 of the reference.
 #[test]
 fn preconditions_and_soroban_data_come_from_inside_the_fee_bump() {
     let (_, row) = rows(&ledger(vec![fee_bump(22, xdr::Memo::None)]));
@@ -231,6 +233,7 @@ fn preconditions_and_soroban_data_come_from_inside_the_fee_bump() {
     assert_eq!(text(&row, "soroban_host_function_type"), Some("invoke_contract"));
 }
 
+/// Mistake D17 of the reference.
 #[test]
 fn memos_are_text_whatever_their_bytes() {
     let shown = |memo| {
@@ -250,6 +253,7 @@ fn memos_are_text_whatever_their_bytes() {
     assert_eq!(shown(xdr::Memo::Return(xdr::Hash([10; 32]))), ("return".into(), hash, None));
 }
 
+/// Mistake D34 of the reference.
 #[test]
 fn a_ledger_without_signature_or_lists_has_nulls_and_its_stamps() {
     let (row, _) = rows(&ledger(Vec::new()));
@@ -296,13 +300,21 @@ fn batches_have_the_schema_of_their_table_and_the_set_counts_rows_and_bytes() {
     let rows = set.rows();
     let batches = set.finish();
     assert_eq!(batches.len(), SPECS.len());
-    assert!(rows.iter().take(3).all(|(_, rows)| *rows == 2), "one of each in each ledger: {rows:?}");
     for (((spec, batch), (of, rows)), listed) in batches.iter().zip(&rows).zip(SPECS) {
         assert!(std::ptr::eq(*spec, *of) && std::ptr::eq(*spec, *listed), "{}", spec.name);
-        assert_eq!(batch.num_rows(), *rows, "{}", spec.name);
+        // The only entry that changes is the account that pays.
+        let has_rows = spec.key.contains(&"sequence")
+            || [
+                "transactions_row_v2",
+                "operations_row_v2",
+                "native_balances_snapshot_v1",
+                "accounts_snapshot_v1",
+            ]
+            .contains(&spec.name);
+        let expected = if has_rows { 2 } else { 0 };
+        assert_eq!((batch.num_rows(), *rows), (expected, expected), "{}", spec.name);
         assert_eq!(batch.schema(), spec.arrow_schema());
-        if *rows > 0 {
-            assert_eq!(batch.column_by_name("era_id").unwrap().as_string::<i32>().value(1), "p23");
-        }
+        let eras = batch.column_by_name("era_id").unwrap().as_string::<i32>();
+        assert!(eras.iter().all(|era| era == Some("p23")), "{}", spec.name);
     }
 }

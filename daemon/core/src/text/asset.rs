@@ -156,6 +156,7 @@ mod tests {
 
     const ISSUER: &str = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN";
 
+    /// Mistake D21 of the reference.
     #[test]
     fn assets_are_named_by_code_and_issuer() {
         for text in [

@@ -17,7 +17,7 @@ pub fn claimants(j: &mut Json, claimants: &[xdr::Claimant]) {
 }
 
 /// A claim predicate, in Horizon's form.
-fn predicate(j: &mut Json, p: &xdr::ClaimPredicate) {
+pub(crate) fn predicate(j: &mut Json, p: &xdr::ClaimPredicate) {
     use xdr::ClaimPredicate as P;
     j.object(|j| match p {
         P::Unconditional => j.key("unconditional").bare(true),

@@ -9,6 +9,7 @@ use std::fmt;
 const ACCOUNT: u8 = 6 << 3;
 const MUXED_ACCOUNT: u8 = 12 << 3;
 const CONTRACT: u8 = 2 << 3;
+const LIQUIDITY_POOL: u8 = 11 << 3;
 
 /// The text of an address: at most 69 letters and digits, kept in place.
 #[derive(Clone, Copy)]
@@ -34,6 +35,11 @@ impl Strkey {
     /// `C...` of a contract's id.
     pub fn contract(id: [u8; 32]) -> Self {
         Self::of::<35>(CONTRACT, &id, &[])
+    }
+
+    /// `L...` of a liquidity pool's id.
+    pub fn liquidity_pool(id: [u8; 32]) -> Self {
+        Self::of::<35>(LIQUIDITY_POOL, &id, &[])
     }
 
     /// The text.
@@ -133,6 +139,8 @@ mod tests {
             prop_assert_eq!(Strkey::muxed_account(id, key).to_string(), format!("{muxed}"));
             let contract = stellar_strkey::Contract(key);
             prop_assert_eq!(Strkey::contract(key).to_string(), format!("{contract}"));
+            let pool = stellar_strkey::LiquidityPool(key);
+            prop_assert_eq!(Strkey::liquidity_pool(key).to_string(), format!("{pool}"));
         }
     }
 }

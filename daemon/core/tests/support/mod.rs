@@ -5,6 +5,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     reason = "each suite uses its part, and a test may fail where it stands"
 )]
 
@@ -14,8 +15,19 @@ use std::{
     sync::Arc,
 };
 
+use arrow_array::{
+    Array, ArrayRef, RecordBatch,
+    cast::AsArray,
+    types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type},
+};
+use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
-use lake_core::{LedgerSeq, Network, RawLedger, decode::split_batch, tables::Stamps};
+use lake_core::{
+    Ledger, LedgerSeq, Network, RawLedger,
+    decode::{decode, split_batch},
+    tables::{Stamps, TableSet},
+};
+use serde_json::{Map, Value, json};
 
 /// The folder of real ledgers and goldens; `None`, said loudly, where it is missing.
 pub fn shared() -> Option<PathBuf> {
@@ -110,3 +122,75 @@ pub fn stamps() -> Stamps {
 
 /// Ledgers `2..=639` of the long chain have goldens.
 pub const CHAIN_GOLDENS_END: LedgerSeq = LedgerSeq::new(639);
+
+/// A row as a JSON object, one field per column.
+pub fn object(batch: &RecordBatch, row: usize) -> Map<String, Value> {
+    let schema = batch.schema();
+    let names = schema.fields().iter().map(|field| field.name().clone());
+    names.zip(batch.columns().iter().map(|column| value(column, row))).collect()
+}
+
+fn value(column: &ArrayRef, row: usize) -> Value {
+    if column.is_null(row) {
+        return Value::Null;
+    }
+    match column.data_type() {
+        DataType::Boolean => json!(column.as_boolean().value(row)),
+        DataType::Int32 => json!(column.as_primitive::<Int32Type>().value(row)),
+        DataType::UInt32 => json!(column.as_primitive::<UInt32Type>().value(row)),
+        DataType::Int64 => json!(column.as_primitive::<Int64Type>().value(row)),
+        DataType::Float64 => json!(column.as_primitive::<Float64Type>().value(row)),
+        DataType::Utf8 => json!(column.as_string::<i32>().value(row)),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => {
+            let micros = column.as_primitive::<TimestampMicrosecondType>();
+            let time = micros.value_as_datetime(row).unwrap();
+            json!(time.format("%Y-%m-%d %H:%M:%S").to_string())
+        }
+        other => panic!("no table has a column of type {other}"),
+    }
+}
+
+/// The rows of all tables of one ledger.
+pub struct Rows {
+    seq: LedgerSeq,
+    rows: Vec<(&'static str, Map<String, Value>)>,
+}
+
+impl Rows {
+    /// Rows of ledger `seq` of a suite, of the chain of that name in `core`. `None` without the shared ledgers.
+    pub fn of(name: &str, chain: Option<&str>, seq: u32) -> Option<Self> {
+        let chains = suite(&shared()?, name);
+        let chain = chains.iter().find(|c| c.name.as_deref() == chain).unwrap();
+        let raw = chain.ledgers.iter().find(|raw| raw.seq.get() == seq).unwrap();
+        Some(Self::of_ledger(&decode(raw, &chain.network).unwrap()))
+    }
+
+    pub fn of_ledger(ledger: &Ledger) -> Self {
+        let mut set = TableSet::new(stamps());
+        set.extract(ledger).unwrap();
+        Self { seq: ledger.seq, rows: rows(set) }
+    }
+
+    /// The rows of a table that hold these values.
+    pub fn with(&self, table: &str, values: &Value) -> Vec<&Map<String, Value>> {
+        let values = values.as_object().unwrap();
+        let of_table = self.rows.iter().filter(|(name, _)| *name == table).map(|(_, row)| row);
+        of_table.filter(|row| values.iter().all(|(column, value)| row[column] == *value)).collect()
+    }
+
+    /// The only row of a table that holds these values.
+    #[track_caller]
+    pub fn one(&self, table: &str, values: &Value) -> &Map<String, Value> {
+        let found = self.with(table, values);
+        assert_eq!(found.len(), 1, "ledger {}: {table} has {} rows with {values}", self.seq, found.len());
+        found[0]
+    }
+}
+
+/// All rows with the names of their tables.
+pub fn rows(set: TableSet) -> Vec<(&'static str, Map<String, Value>)> {
+    let tables = set.finish().into_iter();
+    tables
+        .flat_map(|(spec, batch)| (0..batch.num_rows()).map(move |row| (spec.name, object(&batch, row))))
+        .collect()
+}

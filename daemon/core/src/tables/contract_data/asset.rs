@@ -29,20 +29,17 @@ pub(super) fn token(network: Hash32, data: &xdr::ContractDataEntry) -> Result<Op
     if stellar_asset_contract(network, asset.clone())? != *id {
         return Ok(None);
     }
-    let metadata = storage.iter().find_map(|entry| match (&entry.key, &entry.val) {
-        (xdr::ScVal::Symbol(name), xdr::ScVal::Map(Some(map))) if name.0.as_slice() == b"METADATA" => {
-            Some(map)
-        }
-        _ => None,
-    });
-    let text = |name: &[u8]| match metadata.and_then(|map| field(map, name)) {
-        Some(xdr::ScVal::String(text)) => Some(Lossy(&text.0)),
-        _ => None,
+    let metadata = storage.iter().find(|entry| is_symbol(&entry.key, b"METADATA")).map(|entry| &entry.val);
+    let metadata = |name: &[u8]| {
+        let Some(xdr::ScVal::Map(Some(map))) = metadata else { return None };
+        field(map, name)
     };
-    let decimals = match metadata.and_then(|map| field(map, b"decimal")) {
-        Some(xdr::ScVal::U32(decimals)) => Some(*decimals),
-        _ => None,
+    let text = |name: &[u8]| {
+        let Some(xdr::ScVal::String(text)) = metadata(name) else { return None };
+        Some(Lossy(&text.0))
     };
+    let decimals =
+        if let Some(xdr::ScVal::U32(decimals)) = metadata(b"decimal") { Some(*decimals) } else { None };
     Ok(Some(Token { asset, name: text(b"name"), symbol: text(b"symbol"), decimals }))
 }
 
@@ -50,14 +47,13 @@ pub(super) fn token(network: Hash32, data: &xdr::ContractDataEntry) -> Result<Op
 /// `amount`, `authorized` and `clawback`.
 pub(super) fn balance(data: &xdr::ContractDataEntry) -> Option<(&xdr::ScAddress, i128)> {
     let xdr::ScVal::Vec(Some(key)) = &data.key else { return None };
-    let [xdr::ScVal::Symbol(name), xdr::ScVal::Address(holder)] = key.0.as_slice() else { return None };
+    let [name, xdr::ScVal::Address(holder)] = key.0.as_slice() else { return None };
     let xdr::ScVal::Map(Some(map)) = &data.val else { return None };
     let [amount, authorized, clawback] = map.0.as_slice() else { return None };
-    let is = |entry: &xdr::ScMapEntry, name: &[u8]| matches!(&entry.key, xdr::ScVal::Symbol(s) if s.0.as_slice() == name);
-    let is_balance = name.0.as_slice() == b"Balance"
-        && is(amount, b"amount")
-        && is(authorized, b"authorized")
-        && is(clawback, b"clawback")
+    let is_balance = is_symbol(name, b"Balance")
+        && is_symbol(&amount.key, b"amount")
+        && is_symbol(&authorized.key, b"authorized")
+        && is_symbol(&clawback.key, b"clawback")
         && matches!((&authorized.val, &clawback.val), (xdr::ScVal::Bool(_), xdr::ScVal::Bool(_)));
     let xdr::ScVal::I128(amount) = &amount.val else { return None };
     let amount = i128_of(amount);
@@ -68,43 +64,40 @@ pub(super) fn balance(data: &xdr::ContractDataEntry) -> Option<(&xdr::ScAddress,
 fn under<'l>(storage: &'l xdr::ScMap, name: &[u8]) -> Option<&'l xdr::ScVal> {
     storage.iter().find_map(|entry| {
         let xdr::ScVal::Vec(Some(key)) = &entry.key else { return None };
-        let [xdr::ScVal::Symbol(word)] = key.0.as_slice() else { return None };
-        (word.0.as_slice() == name).then_some(&entry.val)
+        let [word] = key.0.as_slice() else { return None };
+        is_symbol(word, name).then_some(&entry.val)
     })
 }
 
 fn field<'l>(map: &'l xdr::ScMap, name: &[u8]) -> Option<&'l xdr::ScVal> {
-    map.iter().find_map(|entry| match &entry.key {
-        xdr::ScVal::Symbol(word) if word.0.as_slice() == name => Some(&entry.val),
-        _ => None,
-    })
+    map.iter().find(|entry| is_symbol(&entry.key, name)).map(|entry| &entry.val)
+}
+
+fn is_symbol(value: &xdr::ScVal, name: &[u8]) -> bool {
+    matches!(value, xdr::ScVal::Symbol(word) if word.0.as_slice() == name)
 }
 
 /// The asset that `AssetInfo` names.
 fn asset_of(info: &xdr::ScVal) -> Option<xdr::Asset> {
     let xdr::ScVal::Vec(Some(info)) = info else { return None };
-    match info.0.as_slice() {
-        [xdr::ScVal::Symbol(kind)] if kind.0.as_slice() == b"Native" => Some(xdr::Asset::Native),
-        [xdr::ScVal::Symbol(kind), xdr::ScVal::Map(Some(map))] => {
-            let xdr::ScVal::Bytes(issuer) = field(map, b"issuer")? else { return None };
-            let issuer = xdr::Uint256(issuer.0.as_slice().try_into().ok()?);
-            let issuer = xdr::AccountId(xdr::PublicKey::PublicKeyTypeEd25519(issuer));
-            let code = match field(map, b"asset_code")? {
-                xdr::ScVal::String(code) => code.0.as_slice(),
-                xdr::ScVal::Bytes(code) => code.0.as_slice(),
-                _ => return None,
-            };
-            match kind.0.as_slice() {
-                b"AlphaNum4" => {
-                    let asset_code = xdr::AssetCode4(padded(code)?);
-                    Some(xdr::Asset::CreditAlphanum4(xdr::AlphaNum4 { asset_code, issuer }))
-                }
-                b"AlphaNum12" => {
-                    let asset_code = xdr::AssetCode12(padded(code)?);
-                    Some(xdr::Asset::CreditAlphanum12(xdr::AlphaNum12 { asset_code, issuer }))
-                }
-                _ => None,
-            }
+    let (xdr::ScVal::Symbol(kind), details) = info.0.split_first()? else { return None };
+    let kind = kind.0.as_slice();
+    let [xdr::ScVal::Map(Some(map))] = details else {
+        return (kind == b"Native" && details.is_empty()).then_some(xdr::Asset::Native);
+    };
+    let xdr::ScVal::Bytes(issuer) = field(map, b"issuer")? else { return None };
+    let issuer = xdr::Uint256(issuer.0.as_slice().try_into().ok()?);
+    let issuer = xdr::AccountId(xdr::PublicKey::PublicKeyTypeEd25519(issuer));
+    let xdr::ScVal::String(code) = field(map, b"asset_code")? else { return None };
+    let code = code.0.as_slice();
+    match kind {
+        b"AlphaNum4" => {
+            let asset_code = xdr::AssetCode4(padded(code)?);
+            Some(xdr::Asset::CreditAlphanum4(xdr::AlphaNum4 { asset_code, issuer }))
+        }
+        b"AlphaNum12" => {
+            let asset_code = xdr::AssetCode12(padded(code)?);
+            Some(xdr::Asset::CreditAlphanum12(xdr::AlphaNum12 { asset_code, issuer }))
         }
         _ => None,
     }

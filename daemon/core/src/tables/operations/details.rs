@@ -9,11 +9,12 @@ use stellar_xdr::{self as xdr, OperationBody as Body};
 
 use super::{Context, outcome, soroban};
 use crate::{
+    changes::PoolChange,
     text::{
-        AssetParts, BalanceId, Base64, Json, Lossy, Price7, Stroops, account_of, claimants, muxed_of,
+        AssetParts, BalanceId, Base64, Json, Lossy, Price7, claimants,
+        details::{address, amount, asset},
         pool_id, strkey_of,
     },
-    words,
 };
 
 /// Writes the details of an operation. Returns where in the text the array of a payment's path stands.
@@ -109,28 +110,6 @@ const ACCOUNT_FLAGS: [(u32, &str); 4] =
 /// Horizon's names of the flags of a trustline; it is Horizon that misspells the second.
 const TRUST_LINE_FLAGS: [(u32, &str); 3] =
     [(1, "authorized"), (2, "authorized_to_maintain_liabilites"), (4, "clawback_enabled")];
-
-/// The account of an address, and the address itself with its multiplexing id where it has one.
-fn address(j: &mut Json, name: &str, address: &xdr::MuxedAccount) {
-    j.key(name).plain(strkey_of(&account_of(address)));
-    if let Some(muxed) = muxed_of(address) {
-        j.key_with(name, "_muxed").plain(muxed);
-        j.key_with(name, "_muxed_id").bare(muxed.id);
-    }
-}
-
-fn amount(j: &mut Json, name: &str, stroops: i64) {
-    j.key(name).plain(Stroops(stroops));
-}
-
-/// Type, code and issuer of an asset, under names that begin with `prefix`.
-pub(super) fn asset(j: &mut Json, prefix: &str, asset: AssetParts<'_>) {
-    j.key_with(prefix, "asset_type").plain(words::asset_type(asset.ty));
-    if let Some((code, issuer)) = asset.credit {
-        j.key_with(prefix, "asset_code").text(code);
-        j.key_with(prefix, "asset_issuer").plain(strkey_of(issuer));
-    }
-}
 
 /// A price as decimal and as fraction.
 fn price(j: &mut Json, name: &str, price: &xdr::Price) {
@@ -309,7 +288,7 @@ fn revoke_sponsorship(j: &mut Json, op: &xdr::RevokeSponsorshipOp) {
 /// What is known of the two sides of a liquidity pool.
 enum Reserves<'l> {
     /// The transaction succeeded and the meta shows the pool.
-    Changed(outcome::PoolChange<'l>),
+    Changed(PoolChange<'l>),
     /// The transaction failed: Horizon writes empty assets and amounts of 0.
     Untouched,
     /// The transaction succeeded, the meta shows no pool.
@@ -327,7 +306,7 @@ fn reserves<'l>(cx: &Context<'l>, pool: &xdr::PoolId) -> Reserves<'l> {
 /// Amounts of the two assets of a pool.
 fn sides(j: &mut Json, name: &str, of: &Reserves<'_>, stroops: [i64; 2]) {
     let assets = match of {
-        Reserves::Changed(change) => change.assets.map(Some),
+        Reserves::Changed(change) => [Some(&change.pool.params.asset_a), Some(&change.pool.params.asset_b)],
         Reserves::Untouched | Reserves::Unknown => [None, None],
     };
     j.key(name).array(assets.into_iter().zip(stroops), |j, (asset, stroops)| {

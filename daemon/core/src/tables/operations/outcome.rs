@@ -2,6 +2,8 @@
 
 use stellar_xdr as xdr;
 
+use crate::changes::{PoolChange, pairs};
+
 /// What an operation of a successful transaction brought about, as its result says. All `None` for a failed one:
 /// what its operations did was rolled back.
 #[derive(Debug, Default)]
@@ -98,7 +100,10 @@ impl<'l> Outcome<'l> {
 
 /// What left the source: the fills of the first hop, or the payment itself where nothing was exchanged. A path may
 /// come back to its first asset, so only the fills before the first other asset count.
-fn sent(fills: &[xdr::ClaimAtom], last: &xdr::SimplePaymentResult) -> Result<i64, String> {
+pub(in crate::tables) fn sent(
+    fills: &[xdr::ClaimAtom],
+    last: &xdr::SimplePaymentResult,
+) -> Result<i64, String> {
     let mut bought = fills.iter().map(bought);
     let Some((asset, first)) = bought.next() else { return Ok(last.amount) };
     let rest = bought.take_while(|(other, _)| *other == asset).map(|(_, amount)| amount);
@@ -120,25 +125,6 @@ fn sum(amounts: impl Iterator<Item = i64>) -> Result<i64, String> {
         .map_err(|_| format!("the amounts of its result add up to {total}, more than 64 bits hold"))
 }
 
-/// One change: the entry before and after it.
-type Change<'l> = (Option<&'l xdr::LedgerEntry>, Option<&'l xdr::LedgerEntry>);
-
-/// Joins each STATE with the change that follows it.
-fn pairs(changes: &[xdr::LedgerEntryChange]) -> impl Iterator<Item = Change<'_>> {
-    let mut state = None;
-    changes.iter().filter_map(move |change| match change {
-        xdr::LedgerEntryChange::State(entry) => {
-            state = Some(entry);
-            None
-        }
-        xdr::LedgerEntryChange::Created(entry) | xdr::LedgerEntryChange::Restored(entry) => {
-            Some((None, Some(entry)))
-        }
-        xdr::LedgerEntryChange::Updated(entry) => Some((state.take(), Some(entry))),
-        xdr::LedgerEntryChange::Removed(_) => Some((state.take(), None)),
-    })
-}
-
 /// Sponsor of what the operation created: of a new entry, or of the signer that it set. `None` where the meta shows
 /// none.
 pub(super) fn sponsor<'l>(
@@ -146,14 +132,14 @@ pub(super) fn sponsor<'l>(
     changes: &'l [xdr::LedgerEntryChange],
 ) -> Option<&'l xdr::AccountId> {
     let signer = if let xdr::OperationBody::SetOptions(op) = body { op.signer.as_ref() } else { None };
-    pairs(changes).find_map(|(before, after)| {
-        let after = after?;
+    pairs(changes).find_map(|pair| {
+        let after = pair.after?;
         let of_signer = signer.and_then(|signer| {
             let sponsor = signer_sponsor(after, &signer.key)?;
-            let former = before.and_then(|entry| signer_sponsor(entry, &signer.key));
+            let former = pair.before.and_then(|entry| signer_sponsor(entry, &signer.key));
             (former != Some(sponsor)).then_some(sponsor)
         });
-        of_signer.or_else(|| if before.is_none() { entry_sponsor(after) } else { None })
+        of_signer.or_else(|| if pair.before.is_none() { entry_sponsor(after) } else { None })
     })
 }
 
@@ -172,37 +158,10 @@ fn signer_sponsor<'l>(entry: &'l xdr::LedgerEntry, key: &xdr::SignerKey) -> Opti
     v2.signer_sponsoring_i_ds.get(position)?.0.as_ref()
 }
 
-/// How an operation changed a liquidity pool.
-#[derive(Debug)]
-pub(super) struct PoolChange<'l> {
-    /// The pool's assets.
-    pub(super) assets: [&'l xdr::Asset; 2],
-    /// Change of the reserves, stroops.
-    pub(super) reserves: [i64; 2],
-    /// Change of the shares in existence, stroops.
-    pub(super) shares: i64,
-}
-
 /// The change of pool `id`. `None` where the meta shows none.
 pub(super) fn pool_change<'l>(
     id: &xdr::PoolId,
     changes: &'l [xdr::LedgerEntryChange],
 ) -> Option<PoolChange<'l>> {
-    let pool = |entry: Option<&'l xdr::LedgerEntry>| {
-        let xdr::LedgerEntryData::LiquidityPool(pool) = &entry?.data else { return None };
-        let xdr::LiquidityPoolEntryBody::LiquidityPoolConstantProduct(body) = &pool.body;
-        (pool.liquidity_pool_id == *id).then_some(body)
-    };
-    pairs(changes).find_map(|(before, after)| {
-        let (before, after) = (pool(before), pool(after));
-        let params = &after.or(before)?.params;
-        let change = |field: fn(&xdr::LiquidityPoolEntryConstantProduct) -> i64| {
-            after.map_or(0, field).saturating_sub(before.map_or(0, field))
-        };
-        Some(PoolChange {
-            assets: [&params.asset_a, &params.asset_b],
-            reserves: [change(|p| p.reserve_a), change(|p| p.reserve_b)],
-            shares: change(|p| p.total_pool_shares),
-        })
-    })
+    pairs(changes).filter_map(|pair| PoolChange::of(&pair)).find(|change| change.id == id)
 }

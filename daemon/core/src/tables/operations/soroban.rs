@@ -2,9 +2,10 @@
 
 use stellar_xdr::{self as xdr, WriteXdr};
 
-use super::{Context, balance_change::BalanceChange, details};
+use super::Context;
 use crate::{
-    text::{AssetParts, Base64, Decimal7, Json, contract_id},
+    balance_change::BalanceChange,
+    text::{AssetParts, Base64, Decimal7, Json, contract_id, details},
     words,
 };
 

@@ -12,7 +12,7 @@ use stellar_xdr::{
 use super::{Columns, SPEC, extract};
 use crate::{
     Hash32, Ledger, LedgerSeq, Network, Transaction,
-    tables::{ExtractError, Stamps},
+    tables::{ExtractError, Input, Stamps},
     text::stellar_asset_contract,
 };
 
@@ -108,7 +108,7 @@ impl Given {
         };
         let stamps = Stamps { era_id: None, version_label: "v1".into(), ingested_at_micros: 0 };
         let mut columns = Columns::default();
-        extract(&crate::tables::Input::new(&ledger, &stamps)?, &mut columns)?;
+        extract(&Input::new(&ledger, &stamps)?, &mut columns)?;
         columns.stamp(ledger.seq, &stamps);
         let batch = columns.finish();
         Ok((0..batch.num_rows()).map(|row| object(&batch, row)).collect())

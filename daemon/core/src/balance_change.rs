@@ -9,19 +9,19 @@ use crate::{
 
 /// One transfer, mint, clawback or burn.
 #[derive(Debug)]
-pub(super) struct BalanceChange<'l> {
+pub(crate) struct BalanceChange<'l> {
     /// `transfer`, `mint`, `clawback` or `burn`.
-    pub(super) ty: &'static str,
+    pub(crate) ty: &'static str,
     /// Whose balance went down; `None` for a mint.
-    pub(super) from: Option<&'l xdr::ScAddress>,
+    pub(crate) from: Option<&'l xdr::ScAddress>,
     /// Whose balance went up; `None` for a clawback and a burn.
-    pub(super) to: Option<&'l xdr::ScAddress>,
+    pub(crate) to: Option<&'l xdr::ScAddress>,
     /// Stroops.
-    pub(super) amount: i128,
+    pub(crate) amount: i128,
     /// The asset.
-    pub(super) asset: xdr::Asset,
+    pub(crate) asset: xdr::Asset,
     /// Multiplexing id of the destination.
-    pub(super) to_muxed_id: Option<u64>,
+    pub(crate) to_muxed_id: Option<u64>,
 }
 
 impl<'l> BalanceChange<'l> {
@@ -29,7 +29,7 @@ impl<'l> BalanceChange<'l> {
     ///
     /// # Errors
     /// What the XDR encoder says of the asset.
-    pub(super) fn of(event: &'l xdr::ContractEvent, network: Hash32) -> Result<Option<Self>, xdr::Error> {
+    pub(crate) fn of(event: &'l xdr::ContractEvent, network: Hash32) -> Result<Option<Self>, xdr::Error> {
         let (Some(contract), Some(change)) = (&event.contract_id, Self::claimed(event)) else {
             return Ok(None);
         };
