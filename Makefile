@@ -46,7 +46,8 @@ crash-test: build ## KILLS=50 SIGKILLs at random moments: nothing lost, doubled 
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
 	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored
 
-bench: build ## ledgers/s, CPU, memory and bytes per ledger against a bare decode, BENCH_RUNS=5
+bench: build ## ledgers/s, rows/s, CPU by stage and table, memory, bytes against a bare decode, BENCH_RUNS=5
+	$(CARGO) build --release -p lake-core --example tables
 	@tests/bench.sh $(BIN) $(BENCH_RUNS)
 
 lint: deps ## formatting and lints, warnings as errors

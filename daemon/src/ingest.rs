@@ -32,6 +32,8 @@ struct Summary {
     ledgers: u64,
     transactions: u64,
     operations: u64,
+    /// Of all tables.
+    rows: u64,
     batches: u64,
     average_write_ms: f64,
     ledgers_per_second: f64,
@@ -299,6 +301,7 @@ fn summary(lake: &Lake, task: &NetworkTask, lacked: u64, took: Duration) -> Resu
         ledgers: progress.ledgers,
         transactions: rows("transactions_row_v2"),
         operations: rows("operations_row_v2"),
+        rows: progress.rows.values().sum(),
         batches: progress.batches,
         average_write_ms: progress.write_time.as_secs_f64() * 1e3 / progress.batches.max(1) as f64,
         ledgers_per_second: progress.ledgers as f64 / took.as_secs_f64().max(1e-3),
