@@ -50,7 +50,8 @@ reader-test: build ## readers in other processes while the daemon writes flat ou
 fuzz: ## throw damaged and invented ledgers at decoding and extraction, FUZZ_SECONDS=1800
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)
 
-bench: build ## ledgers/s, CPU, memory and bytes per ledger against a bare decode, BENCH_RUNS=5
+bench: build ## ledgers/s, rows/s, CPU by stage and table, memory, bytes against a bare decode, BENCH_RUNS=5
+	$(CARGO) build --release -p lake-core --example tables
 	@tests/bench.sh $(BIN) $(BENCH_RUNS)
 
 lint: deps ## formatting and lints, warnings as errors

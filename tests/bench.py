@@ -83,8 +83,12 @@ def ingest(work, arguments):
     output, _, cpu, peak = run([f"{BIN}/stellar-lake", "ingest", "--json", "--lake", lake] + arguments)
     summary = json.loads(output)
     ledgers = summary["ledgers"]
+    stages = {stage: seconds / ledgers for stage, seconds in summary["cpu_seconds"].items()}
     figures = {
         "ledgers": ledgers,
+        "rows": summary["rows"] / ledgers,
+        # What no stage counted: reading and unpacking, the runtime, the keeper, start and end.
+        **stages, "rest": cpu / ledgers - sum(stages.values()),
         "rate": summary["ledgers_per_second"],
         "cpu": cpu / ledgers,
         "peak": peak,
@@ -113,6 +117,19 @@ def export(work):
     return folder
 
 
+def by_table(folder):
+    """CPU of each table's extraction, by the program that measures it."""
+    program = os.path.join(BIN, "examples", "tables")
+    if not os.path.exists(program):
+        print(f"*** SKIPPED: by table: {program} is not built", file=sys.stderr)
+        return
+    print(f"\nCPU by table, {os.path.basename(folder)} ledgers of mainnet:\n", flush=True)
+    print(run([program, folder])[0], end="")
+
+
+STAGES = ["decode_verify", "extract", "encode", "commit", "rest"]
+
+
 def main():
     work = tempfile.mkdtemp(prefix="sl-bench-")
     passphrase = ["--passphrase", "Simulated network of the benchmark"]
@@ -133,9 +150,10 @@ def main():
         print(f"*** SKIPPED: real ledgers: {CHAIN} is not there; set LAKE_SHARED", file=sys.stderr)
     print(f"{os.cpu_count()} cores; medians of {RUNS} runs; CPU and memory include the keeper; bytes are those of the "
           "Parquet files\n")
-    print("| ledgers | per run | ledgers/s | CPU ms/ledger | peak MiB | bytes/ledger | bare decode CPU ms/ledger | "
+    stages = []
+    print("| ledgers | per run | ledgers/s | rows/s | CPU ms/ledger | peak MiB | bytes/ledger | bare decode CPU ms/ledger | "
           "CPU / bare | ledgers/s / bare |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     try:
         for name, arguments, yardstick in rows:
             runs, bares = [], []
@@ -145,7 +163,8 @@ def main():
                 if yardstick:
                     bares.append(bare(*yardstick))
             median = lambda key, of=runs: statistics.median(each[key] for each in of)
-            cells = [name, runs[0]["ledgers"], f"{median('rate'):.0f}", f"{median('cpu') * 1e3:.3f}",
+            cells = [name, runs[0]["ledgers"], f"{median('rate'):.0f}",
+                     f"{median('rate') * median('rows'):.0f}", f"{median('cpu') * 1e3:.3f}",
                      f"{median('peak') / 2**20:.0f}", f"{median('bytes'):.0f}"]
             if yardstick:
                 cpu = statistics.median(r["cpu"] / b["cpu"] for r, b in zip(runs, bares))
@@ -154,6 +173,15 @@ def main():
             else:
                 cells += ["", "", ""]
             print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+            stages.append([name, f"{median('rows'):.0f}"] + [f"{median(stage) * 1e3:.3f}" for stage in STAGES]
+                          + [f"{median('cpu') * 1e3:.3f}", f"{median('cpu', bares) * 1e3:.3f}" if bares else ""])
+        print("\nCPU ms per ledger by stage; the rest is reading and unpacking, the runtime, the keeper, start and end\n")
+        print("| ledgers | rows/ledger | decode and verify | extract | encode | commit | rest | all | bare decode |")
+        print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+        for cells in stages:
+            print("| " + " | ".join(cells) + " |")
+        if os.path.isdir(CHAIN):
+            by_table(os.path.join(work, "recent"))
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -26,8 +26,8 @@ Examples:
   lakectl status --watch --output json >> status.ndjson";
 
 const HEALTH_EXAMPLES: &str = "\
-Healthy: every network follows, catches up, waits for its source's next ledger or is finished, and no ledger is
-missing between its first and its last one.
+Healthy: every network follows, catches up, waits for its source's next ledger or is finished, no ledger is
+missing between its first and its last one, and no table lacks rows of stored ledgers.
 
 Examples:
   lakectl health
@@ -51,6 +51,22 @@ Examples:
   lakectl query 'SHOW ALL TABLES'
   lakectl query --format csv 'FROM testnet.ledgers_row_v2 LIMIT 10' > ledgers.csv
   lakectl query - < report.sql";
+
+const SCHEMA_EXAMPLES: &str = "\
+Without a table: one line per table; with a format all of them in full. Needs no daemon: it tells of the tables of
+this version, which the daemon of the same version writes (`lakectl version`). What an older lake holds, and the
+comments in it, show `lakectl query 'DESCRIBE mainnet.accounts_snapshot_v1'` and `lakectl status`.
+
+Formats:
+  md    Markdown, as in tables.md
+  json  keys, columns with type and NULL, view and macro of the state
+  sql   CREATE TABLE, COMMENT, and the views and macros of the state, for the schema that --network names
+
+Examples:
+  lakectl schema
+  lakectl schema accounts_snapshot_v1
+  lakectl schema --format json | jq -r '.[] | .name'
+  lakectl schema ttl_snapshot_v1 --format sql --network testnet";
 
 /// Watches and queries a running stellar-lake daemon.
 #[derive(Debug, Parser)]
@@ -84,6 +100,9 @@ pub(crate) enum Command {
     /// Run one reading SQL statement on the lake.
     #[command(after_help = QUERY_EXAMPLES)]
     Query(Query),
+    /// Show the tables and their columns: types, units, keys, what NULL means.
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema(Schema),
     /// Show the versions of lakectl and, when it answers, of the daemon.
     Version(Version),
 }
@@ -125,6 +144,29 @@ pub(crate) struct Query {
     /// Stop after so many seconds; the daemon's own limit caps it.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Schema {
+    /// Only this table, with its columns.
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// How to print it; md when a table is named.
+    #[arg(long, short, value_enum)]
+    pub(crate) format: Option<SchemaFormat>,
+    /// Schema that the SQL names.
+    #[arg(long, value_name = "NETWORK", default_value = "mainnet")]
+    pub(crate) network: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaFormat {
+    /// Markdown.
+    Md,
+    /// One array of objects, or one object for one table.
+    Json,
+    /// Statements.
+    Sql,
 }
 
 #[derive(Debug, clap::Args)]

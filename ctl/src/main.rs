@@ -35,6 +35,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Status(status) => cmd::status::run(&args.connection, &status).await,
         Command::Health(health) => cmd::health::run(&args.connection, &health).await,
         Command::Query(query) => cmd::query::run(&args.connection, query).await,
+        Command::Schema(schema) => cmd::schema::run(&schema),
         Command::Version(version) => cmd::version::run(&args.connection, &version).await,
     }
 }

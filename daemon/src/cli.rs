@@ -34,6 +34,8 @@ pub enum Command {
     /// Check the configuration and exit: 0, or 78 with what is wrong and where.
     CheckConfig,
     /// Ingest a range into a lake without a daemon, and exit when it is in.
+    ///
+    /// Ledgers that an older version stored get the rows of the tables that it did not have.
     #[command(after_help = "Examples:\n  \
         stellar-lake ingest --lake ./lake --network testnet --source ./testnet-ledgers\n  \
         stellar-lake ingest --lake ./lake --network mainnet --source /srv/galexie/pubnet --from 60000000 --to 60000499\n  \

@@ -17,7 +17,7 @@ use crate::{
     class::Class,
     cli::{Exit, IngestArgs},
     config::{Settings, SourceSettings, known_passphrase, validate_network_name},
-    lake::{Lake, LakeError, Lane, NetworkName, NetworkSpec, RangeSet},
+    lake::{Lake, LakeError, Lane, NetworkName, NetworkSpec, OnlyTables, RangeSet},
     pipeline::{NetworkTask, PipelineError, Progress, RangeEnd, run_range},
     service,
     source::{self, Filesystem, RecordStream, Source, SourceError},
@@ -32,12 +32,28 @@ struct Summary {
     ledgers: u64,
     transactions: u64,
     operations: u64,
+    /// Of all tables.
+    rows: u64,
     batches: u64,
     average_write_ms: f64,
     ledgers_per_second: f64,
     stored_ledgers: u64,
+    /// Ledgers that were stored by an older table set and got the tables that it lacked.
+    completed_ledgers: u64,
+    /// Stored ledgers that still lack tables.
+    lacking_ledgers: u64,
     gaps: u64,
     took_ms: u64,
+    cpu_seconds: StageSeconds,
+}
+
+/// CPU time by stage, of all batches together.
+#[derive(Debug, Serialize)]
+struct StageSeconds {
+    decode_verify: f64,
+    extract: f64,
+    encode: f64,
+    commit: f64,
 }
 
 /// Ingests what the arguments say.
@@ -83,8 +99,10 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
         network,
         source,
         lane: Lane::Backfill,
+        only: None,
         progress: Progress::default(),
     };
+    let lacked = lacking_ledgers(&lake, &name)?;
 
     let stopper = tokio::spawn(async move {
         match service::stop_signal().await {
@@ -97,7 +115,7 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
     let begun = Instant::now();
     let result = ingest(&shared, &task, &args).await;
     stopper.abort();
-    let summary = summary(&lake, &task, begun.elapsed());
+    let summary = summary(&lake, &task, lacked, begun.elapsed());
     let closed = tokio::task::spawn_blocking(move || lake.close(app::CLOSE_DEADLINE)).await;
     let end = result?;
     closed.map_err(|error| AppError::new(Exit::Internal, error))??;
@@ -168,14 +186,14 @@ async fn ingest(
             format!("--from {first} is after the newest ledger of {}", task.source.describe()),
         ));
     }
-    let covered = shared.lake.coverage(&task.name)?;
-    let missing = missing(&covered, first, last);
-    let bar = progress_bar(task, &missing, last);
+    let wanted = wanted(shared, task, first, last).await?;
+    let bar = progress_bar(task, &wanted, last);
     let mut end = RangeEnd::Complete;
-    for (from, until) in missing {
-        end = run_range(shared, task, from, until)
+    for Wanted { from, until, only } in wanted {
+        let task = NetworkTask { only, ..task.clone() };
+        end = run_range(shared, &task, from, until)
             .await
-            .map_err(|error| pipeline_error(shared, task, &error))?;
+            .map_err(|error| pipeline_error(shared, &task, &error))?;
         if end == RangeEnd::Cancelled {
             break;
         }
@@ -184,6 +202,48 @@ async fn ingest(
         bar.abort();
     }
     Ok(end)
+}
+
+/// What is to be read.
+struct Wanted {
+    from: LedgerSeq,
+    /// `None`: as long as the source goes on.
+    until: Option<LedgerSeq>,
+    /// The tables that the stored ledgers lack; `None` for ledgers that are not stored.
+    only: Option<OnlyTables>,
+}
+
+/// What of `first..=last` is not in the lake, or not in all its tables, ascending.
+async fn wanted(
+    shared: &crate::pipeline::Shared,
+    task: &NetworkTask,
+    first: LedgerSeq,
+    last: Option<LedgerSeq>,
+) -> Result<Vec<Wanted>, AppError> {
+    let covered = shared.lake.coverage(&task.name)?;
+    let mut wanted: Vec<Wanted> = missing(&covered, first, last)
+        .into_iter()
+        .map(|(from, until)| Wanted { from, until, only: None })
+        .collect();
+    let (lake, name) = (shared.lake.clone(), task.name.clone());
+    let incomplete = tokio::task::spawn_blocking(move || lake.incomplete(&name))
+        .await
+        .map_err(|error| AppError::new(Exit::Internal, error))??;
+    if let Some(asked) = LedgerRange::new(first, last.unwrap_or(LedgerSeq::new(u32::MAX))) {
+        wanted.extend(incomplete.into_iter().filter_map(|(range, only)| {
+            let range = range.intersection(asked)?;
+            Some(Wanted { from: range.start(), until: Some(range.end()), only: Some(only) })
+        }));
+    }
+    wanted.sort_by_key(|wanted| wanted.from);
+    Ok(wanted)
+}
+
+/// Stored ledgers that lack rows in some table.
+fn lacking_ledgers(lake: &Lake, network: &NetworkName) -> Result<u64, LakeError> {
+    let lacking = lake.lacking(network)?;
+    let ledgers: RangeSet = lacking.iter().flat_map(|lacking| lacking.ledgers.ranges()).collect();
+    Ok(ledgers.count())
 }
 
 /// The ranges of `first..=last` that are not in the lake, ascending; the last one is open when `last` is.
@@ -203,17 +263,17 @@ fn missing(
 
 fn progress_bar(
     task: &NetworkTask,
-    missing: &[(LedgerSeq, Option<LedgerSeq>)],
+    wanted: &[Wanted],
     last: Option<LedgerSeq>,
 ) -> Option<tokio::task::JoinHandle<()>> {
-    if !std::io::stderr().is_terminal() || missing.is_empty() {
+    if !std::io::stderr().is_terminal() || wanted.is_empty() {
         return None;
     }
     let bar = match last {
         Some(_) => ProgressBar::new(
-            missing
+            wanted
                 .iter()
-                .filter_map(|(from, until)| LedgerRange::new(*from, (*until)?))
+                .filter_map(|wanted| LedgerRange::new(wanted.from, wanted.until?))
                 .map(LedgerRange::count)
                 .sum(),
         )
@@ -232,7 +292,8 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn summary(lake: &Lake, task: &NetworkTask, took: Duration) -> Result<Summary, AppError> {
+fn summary(lake: &Lake, task: &NetworkTask, lacked: u64, took: Duration) -> Result<Summary, AppError> {
+    let lacking = lacking_ledgers(lake, &task.name)?;
     let progress = task.progress.get();
     let coverage = lake.coverage(&task.name)?;
     let rows = |table: &str| progress.rows.get(table).copied().unwrap_or_default();
@@ -243,12 +304,21 @@ fn summary(lake: &Lake, task: &NetworkTask, took: Duration) -> Result<Summary, A
         ledgers: progress.ledgers,
         transactions: rows("transactions_row_v2"),
         operations: rows("operations_row_v2"),
+        rows: progress.rows.values().sum(),
         batches: progress.batches,
         average_write_ms: progress.write_time.as_secs_f64() * 1e3 / progress.batches.max(1) as f64,
         ledgers_per_second: progress.ledgers as f64 / took.as_secs_f64().max(1e-3),
         stored_ledgers: coverage.count(),
+        completed_ledgers: lacked.saturating_sub(lacking),
+        lacking_ledgers: lacking,
         gaps: coverage.gaps().len() as u64,
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        cpu_seconds: StageSeconds {
+            decode_verify: progress.cpu.decode.as_secs_f64(),
+            extract: progress.cpu.extract.as_secs_f64(),
+            encode: progress.cpu.encode.as_secs_f64(),
+            commit: progress.cpu.commit.as_secs_f64(),
+        },
     })
 }
 
@@ -279,6 +349,13 @@ fn report(args: &IngestArgs, summary: &Summary) -> Result<(), AppError> {
             summary.last_ledger.unwrap_or_default(),
             summary.gaps
         )
+    };
+    let text = match (args.json, summary.completed_ledgers, summary.lacking_ledgers) {
+        (true, _, _) | (false, 0, 0) => text,
+        (false, completed, lacking) => format!(
+            "{text}; {completed} of them were stored by an older table set and got the tables that it lacked, \
+             {lacking} still lack some"
+        ),
     };
     writeln!(std::io::stdout(), "{text}").map_err(|error| AppError::new(Exit::Io, error))
 }

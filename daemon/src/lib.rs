@@ -7,6 +7,7 @@ pub mod class;
 pub mod cli;
 pub mod config;
 pub mod control;
+mod cpu;
 pub mod ingest;
 pub mod lake;
 pub mod pipeline;

@@ -3,7 +3,10 @@
 //!
 //! Nothing here knows gRPC or the lake: the application fills it, `control` translates it.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 /// Gives the status of this moment. Called for every status request: it must be quick and must not block on
 /// the committer.
@@ -98,6 +101,8 @@ pub struct NetworkStatus {
     pub ledgers_per_second: f64,
     /// Missing ranges between the first and the last ledger in the lake.
     pub gaps: u64,
+    /// Stored ledgers without rows in tables that were added after they were stored.
+    pub lacking: Vec<LackingTables>,
     /// Ledgers refused because they were in the lake already.
     pub duplicates: u64,
     /// Batches committed since the start.
@@ -108,6 +113,28 @@ pub struct NetworkStatus {
     pub last_error: Option<LastError>,
     /// Close time of the last ledger in the lake.
     pub last_close_time: Option<SystemTime>,
+}
+
+/// Ledgers that were stored by an older version, and the tables that it did not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LackingTables {
+    /// First and last ledger of each range, ascending.
+    pub ledgers: Vec<(u32, u32)>,
+    /// Names of the tables.
+    pub tables: Vec<String>,
+}
+
+impl fmt::Display for LackingTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ledgers: Vec<String> = self.ledgers.iter().map(|(from, to)| format!("{from}..{to}")).collect();
+        write!(
+            f,
+            "ledgers {} were stored by an older table set and lack {}: stop the daemon and run `stellar-lake \
+             ingest` over them, it adds the missing rows",
+            ledgers.join(", "),
+            self.tables.join(", ")
+        )
+    }
 }
 
 /// Counters since the daemon started.
@@ -232,7 +259,10 @@ impl NetworkStatus {
             | NetworkState::Finished
             | NetworkState::Waiting { .. } => {}
         }
-        (self.gaps > 0).then(|| format!("{} missing range(s) of ledgers in the lake", self.gaps))
+        if self.gaps > 0 {
+            return Some(format!("{} missing range(s) of ledgers in the lake", self.gaps));
+        }
+        self.lacking.first().map(ToString::to_string)
     }
 }
 
@@ -269,6 +299,15 @@ mod tests {
         network.gaps = 2;
         assert!(network.trouble().unwrap().contains("2 missing"));
         network.gaps = 0;
+        network.lacking = vec![LackingTables {
+            ledgers: vec![(2, 9), (12, 12)],
+            tables: vec!["a".to_owned(), "b".to_owned()],
+        }];
+        let trouble = network.trouble().unwrap();
+        assert!(
+            trouble.starts_with("ledgers 2..9, 12..12 were stored by an older table set and lack a, b: ")
+        );
+        network.lacking.clear();
         network.state = NetworkState::Waiting { reason: "the next ledger".to_owned() };
         assert_eq!(network.trouble(), None);
         network.state = NetworkState::Stopped { reason: "bad hash".to_owned() };

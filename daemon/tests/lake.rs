@@ -18,3 +18,7 @@ mod maintenance;
 mod measure;
 #[path = "lake/trouble.rs"]
 mod trouble;
+#[path = "lake/upgrade.rs"]
+mod upgrade;
+#[path = "lake/views.rs"]
+mod views;

@@ -648,3 +648,43 @@ async fn lakectl_tells_what_is_wrong_and_exits_as_documented() {
     assert!(stderr(&output).contains("what to do: start the daemon"), "{}", stderr(&output));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn lakectl_schema_needs_no_daemon_and_its_sql_makes_the_tables_that_its_json_describes() {
+    let nowhere = Path::new("/nowhere/control.sock");
+    let run = async |args: &[&str]| lakectl(nowhere, args, "").await;
+    let Some(output) = run(&["schema", "--format", "sql", "--network", "testnet"]).await else { return };
+    let plain = Connection::open_in_memory().unwrap();
+    plain.execute_batch(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let output = run(&["schema", "--format", "json"]).await.unwrap();
+    let tables: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let mut described = 0;
+    for table in &tables {
+        let columns = table["columns"].as_array().unwrap();
+        for column in columns {
+            let found: (String, bool, String) = plain
+                .query_row(
+                    "SELECT data_type, is_nullable, comment FROM duckdb_columns() \
+                     WHERE schema_name = 'testnet' AND table_name = ? AND column_name = ?",
+                    [table["name"].as_str().unwrap(), column["name"].as_str().unwrap()],
+                    |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+                )
+                .unwrap();
+            assert_eq!(found.0, column["type"], "{column}");
+            assert_eq!(found.1, column["nullable"], "{column}");
+            assert_eq!(found.2, column["doc"], "{column}");
+            described += 1;
+        }
+        if let Some(view) = table["state"]["view"].as_str() {
+            let as_of = table["state"]["as_of"].as_str().unwrap();
+            let sql = format!("SELECT count(*) FROM testnet.{view}, testnet.{as_of}(5)");
+            assert_eq!(plain.query_row(&sql, [], |r| r.get::<_, i64>(0)).unwrap(), 0, "{sql}");
+        }
+    }
+    assert!(described > 300, "{described}");
+    let output = run(&["schema", "ledgers_row_v2"]).await.unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("## ledgers_row_v2\n"));
+    let output = run(&["schema", "ledger_row_v2"]).await.unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("did you mean ledgers_row_v2?"));
+}

@@ -2,5 +2,6 @@
 
 pub(crate) mod health;
 pub(crate) mod query;
+pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod version;

@@ -50,10 +50,24 @@ struct NetworkJson {
     failed_ledgers: u64,
     ledgers_per_second: f64,
     gaps: u64,
+    /// Stored ledgers without rows in tables that were added after they were stored.
+    lacking: Vec<LackingJson>,
     duplicates: u64,
     batches: u64,
     average_write_micros: u64,
     last_error: Option<ErrorJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct LackingJson {
+    ledgers: Vec<RangeJson>,
+    tables: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RangeJson {
+    first: u32,
+    last: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -176,11 +190,17 @@ fn network(network: &v1::NetworkStatus) -> NetworkJson {
         failed_ledgers: network.failed_ledgers,
         ledgers_per_second: network.ledgers_per_second,
         gaps: network.gaps,
+        lacking: network.lacking.iter().map(lacking).collect(),
         duplicates: network.duplicates,
         batches: network.batches,
         average_write_micros: network.average_write_micros,
         last_error: error(network.last_error.as_ref()),
     }
+}
+
+fn lacking(lacking: &v1::LackingTables) -> LackingJson {
+    let ledgers = lacking.ledgers.iter().map(|range| RangeJson { first: range.first, last: range.last });
+    LackingJson { ledgers: ledgers.collect(), tables: lacking.tables.clone() }
 }
 
 fn queue(queue: v1::WriteQueueStatus) -> QueueJson {

@@ -125,7 +125,7 @@ fn row(network: &NetworkStatus) -> [String; 12] {
     ]
 }
 
-/// What does not fit into the row: why it is not running, and its last error.
+/// What does not fit into the row: why it is not running, its last error, and what its tables lack.
 fn notes(network: &NetworkStatus, now: Option<SystemTime>) -> Vec<String> {
     let mut notes = Vec::new();
     let state = state_word(network.state());
@@ -137,6 +137,17 @@ fn notes(network: &NetworkStatus, now: Option<SystemTime>) -> Vec<String> {
     {
         let when = ago(error.at.as_ref(), now).map_or(String::new(), |ago| format!(" {ago} ago"));
         notes.push(format!("{}: last error{when}: {}", network.name, one_line(&error.message)));
+    }
+    for lacking in &network.lacking {
+        let ledgers: Vec<String> =
+            lacking.ledgers.iter().map(|range| format!("{}..{}", range.first, range.last)).collect();
+        notes.push(format!(
+            "{}: ledgers {} lack tables added later (with the daemon stopped, run `stellar-lake ingest` over \
+             them): {}",
+            network.name,
+            ledgers.join(", "),
+            lacking.tables.join(", ")
+        ));
     }
     notes
 }
@@ -226,7 +237,7 @@ fn cut(line: String, width: Option<u16>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lake_proto::v1::{LastError, StoredCounts};
+    use lake_proto::v1::{LackingTables, LastError, LedgerRange, StoredCounts};
 
     fn at(seconds: i64) -> Option<Timestamp> {
         Some(Timestamp { seconds, nanos: 0 })
@@ -241,6 +252,10 @@ mod tests {
             lag_ledgers: Some(10),
             ledgers_per_second: 12.34,
             stored: Some(StoredCounts { transactions: Some(150_000), ..StoredCounts::default() }),
+            lacking: vec![LackingTables {
+                ledgers: vec![LedgerRange { first: 1, last: 400 }],
+                tables: vec!["ttl_snapshot_v1".to_owned(), "effects_row_v1".to_owned()],
+            }],
             ..NetworkStatus::default()
         };
         mainnet.set_state(NetworkState::CatchingUp);
@@ -261,8 +276,10 @@ mod tests {
         assert!(lines[2].starts_with("NETWORK  STATE        LEDGERS STORED  TIP  LAG  LEDGERS/S"), "{text}");
         assert!(lines[3].starts_with("mainnet  catching up  1..500          510   10       12.3"), "{text}");
         assert!(lines[4].starts_with("testnet  stopped      none              -    -"), "{text}");
-        assert_eq!(lines[5], "testnet: stopped: ledger 7 does not link");
-        assert_eq!(lines[6], "testnet: last error 1m00s ago: no route");
+        assert!(lines[5].starts_with("mainnet: ledgers 1..400 lack tables added later"), "{text}");
+        assert!(lines[5].ends_with("ttl_snapshot_v1, effects_row_v1"), "{text}");
+        assert_eq!(lines[6], "testnet: stopped: ledger 7 does not link");
+        assert_eq!(lines[7], "testnet: last error 1m00s ago: no route");
         assert!(text.contains("maintenance  last run never"), "{text}");
         assert!(!text.contains('\x1b'));
     }

@@ -95,6 +95,11 @@ impl LedgerRange {
     pub fn overlaps(self, other: Self) -> bool {
         self.start <= other.end && other.start <= self.end
     }
+
+    /// The ledgers in both; `None` when there is none.
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        Self::new(self.start.max(other.start), self.end.min(other.end))
+    }
 }
 
 impl fmt::Display for LedgerRange {

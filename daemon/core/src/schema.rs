@@ -4,6 +4,7 @@
 
 mod cell;
 mod declare;
+mod state;
 mod text;
 
 use std::{fmt::Write, sync::Arc};
@@ -17,6 +18,7 @@ pub use cell::{
     XdrBase64,
 };
 pub(crate) use declare::{column_name, is_bloom, table, trimmed};
+pub use state::{LEDGERS_TABLE, StateSpec, TTL_TABLE};
 pub use text::TextBuilder;
 
 /// A table of the lake, as declared once by `table!`.
@@ -32,6 +34,8 @@ pub struct TableSpec {
     pub ledger_column: &'static str,
     /// Columns in their order.
     pub columns: &'static [ColumnSpec],
+    /// Set for a stream of changes of ledger entries: what its state is called.
+    pub state: Option<StateSpec>,
 }
 
 /// One column of a table.
@@ -94,6 +98,9 @@ impl TableSpec {
             // Writing to a String cannot fail.
             writeln!(text, "| {} | {} | {null} | {doc} |", column.name, column.sql).unwrap_or_default();
         }
+        if let Some(doc) = self.state_doc() {
+            writeln!(text, "\n{doc}").unwrap_or_default();
+        }
         text
     }
 }
@@ -148,6 +155,7 @@ mod tests {
                 doc: "B|C.",
             },
         ],
+        state: None,
     };
 
     #[test]
@@ -170,7 +178,7 @@ mod tests {
     #[test]
     fn the_fingerprint_sees_nullness_and_types_but_not_docs() {
         let with = |columns: &'static [ColumnSpec], doc| {
-            fingerprint_of(&[&TableSpec { name: "t", doc, key: &["a"], ledger_column: "a", columns }])
+            fingerprint_of(&[&TableSpec { name: "t", doc, columns, ..SPEC }])
         };
         const NULLABLE: &[ColumnSpec] = &[ColumnSpec {
             name: "a",

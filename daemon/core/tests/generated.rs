@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use lake_core::tables::{SPECS, fingerprint, markdown};
+use lake_core::{
+    schema::{LEDGERS_TABLE, TTL_TABLE, TableSpec, fingerprint_of},
+    tables::{OLDER_SETS, SPECS, fingerprint, markdown},
+};
 
 #[test]
 fn generated_documentation_of_the_tables_is_current() {
@@ -40,4 +43,37 @@ fn generated_names_are_distinct_and_every_column_is_described() {
         assert!(is_column("ledger_range"), "{}", spec.name);
     }
     assert_eq!(fingerprint().len(), 64);
+}
+
+#[test]
+fn the_tables_of_older_sets_are_as_they_were() {
+    for older in OLDER_SETS {
+        let specs: Vec<&TableSpec> =
+            SPECS.iter().copied().filter(|spec| older.tables.contains(&spec.name)).collect();
+        assert_eq!(
+            fingerprint_of(&specs),
+            older.fingerprint,
+            "columns of {:?} changed: lakes made by that set cannot be upgraded by adding tables",
+            older.tables
+        );
+    }
+}
+
+#[test]
+fn every_state_can_be_told_by_its_columns() {
+    let states: Vec<_> = SPECS.iter().filter_map(|spec| Some((spec, spec.state?))).collect();
+    let mut names: Vec<_> = states.iter().map(|(_, state)| state.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), states.len(), "{names:?}");
+    assert!(SPECS.iter().any(|spec| spec.name == LEDGERS_TABLE));
+    for (spec, state) in states {
+        let has = |name: &str| spec.columns.iter().any(|column| column.name == name);
+        assert!(has("deleted") && spec.entry_key().count() > 0, "{}", spec.name);
+        if let Some(key_hash) = state.ttl {
+            assert!(has(key_hash), "{}", spec.name);
+            let ttl = SPECS.iter().find(|spec| spec.name == TTL_TABLE).unwrap();
+            assert_eq!(ttl.entry_key().collect::<Vec<_>>(), ["key_hash"]);
+        }
+    }
 }

@@ -251,6 +251,7 @@ fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
         source: source::open(&network.source, &identity),
         network: identity,
         lane: Lane::Live,
+        only: None,
         progress: Progress::default(),
     })
 }

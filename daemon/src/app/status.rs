@@ -8,11 +8,11 @@ use std::{
 use lake_core::LedgerSeq;
 
 use crate::{
-    lake::Lake,
+    lake::{Lacking, Lake},
     pipeline::{NetworkProgress, NetworkState as PipelineState, NetworkTask},
     status::{
-        DaemonStatus, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus, Status,
-        StatusSource, StoredCounts, TimeStatistics, WrittenCounts, rss_bytes,
+        DaemonStatus, LackingTables, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus,
+        Status, StatusSource, StoredCounts, TimeStatistics, WrittenCounts, rss_bytes,
     },
 };
 
@@ -72,6 +72,7 @@ impl AppStatus {
             failed_ledgers: u64::from(matches!(progress.state, PipelineState::Stopped(_))),
             ledgers_per_second: progress.recent_rate(now),
             gaps: coverage.gaps().len() as u64,
+            lacking: self.lake.lacking(&task.name).unwrap_or_default().iter().map(lacking).collect(),
             duplicates: 0,
             batches: progress.batches,
             average_write: average(progress.write_time, progress.batches),
@@ -86,6 +87,12 @@ impl AppStatus {
             state: state(&progress),
         }
     }
+}
+
+fn lacking(lacking: &Lacking) -> LackingTables {
+    let ledgers = lacking.ledgers.ranges().map(|range| (range.start().get(), range.end().get()));
+    let tables = lacking.tables.iter().map(|table| (*table).to_owned());
+    LackingTables { ledgers: ledgers.collect(), tables: tables.collect() }
 }
 
 fn state(progress: &NetworkProgress) -> NetworkState {

@@ -68,12 +68,18 @@ fn network(network: &status::NetworkStatus) -> v1::NetworkStatus {
         failed_ledgers: network.failed_ledgers,
         ledgers_per_second: network.ledgers_per_second,
         gaps: network.gaps,
+        lacking: network.lacking.iter().map(lacking).collect(),
         duplicates: network.duplicates,
         batches: network.batches,
         average_write_micros: micros(network.average_write),
         last_error: network.last_error.as_ref().map(last_error),
         last_close_time: timestamp(network.last_close_time),
     }
+}
+
+fn lacking(lacking: &status::LackingTables) -> v1::LackingTables {
+    let ledgers = lacking.ledgers.iter().map(|&(first, last)| v1::LedgerRange { first, last });
+    v1::LackingTables { ledgers: ledgers.collect(), tables: lacking.tables.clone() }
 }
 
 fn state(state: &status::NetworkState) -> v1::NetworkState {

@@ -112,6 +112,9 @@ pub struct SealedFile {
     pub sha256: Hash32,
 }
 
+/// Names of the tables that a batch adds to ledgers which an older table set stored.
+pub type OnlyTables = Arc<[&'static str]>;
+
 /// A batch whose files are on disk and not yet registered. Dropping it deletes the files.
 #[derive(Debug)]
 pub struct SealedBatch {
@@ -120,6 +123,8 @@ pub struct SealedBatch {
     pub(crate) lane: Lane,
     pub(crate) first_previous_hash: Hash32,
     pub(crate) last_hash: Hash32,
+    /// Set when the ledgers are stored already and only rows of these tables are added to them.
+    pub(crate) only: Option<OnlyTables>,
     pub(crate) files: SealedFiles,
 }
 
@@ -193,4 +198,6 @@ pub struct Commit {
     pub waited: Duration,
     /// Time of the transaction with its checks.
     pub took: Duration,
+    /// CPU time of the committer for it.
+    pub cpu: Duration,
 }

@@ -34,6 +34,8 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Change<'a> {
     pub(crate) schema: &'a str,
+    /// What is run before the files change hands: the making of tables and views.
+    pub(crate) statements: &'a [String],
     /// Files that leave their table.
     pub(crate) remove: &'a [Removal],
     /// Files that join theirs.
@@ -133,22 +135,6 @@ impl Catalog {
         rows.into_iter().next().ok_or_else(|| self.error("read the snapshot", "the catalog has none"))
     }
 
-    /// Runs `statements` as one transaction that must succeed in full.
-    pub(crate) fn transaction(
-        &mut self,
-        action: &'static str,
-        statements: &[String],
-    ) -> Result<(), LakeError> {
-        self.execute(action, "BEGIN")?;
-        for statement in statements {
-            if let Err(error) = self.execute(action, statement) {
-                self.rollback();
-                return Err(error);
-            }
-        }
-        self.execute(action, "COMMIT").inspect_err(|_| self.rollback())
-    }
-
     /// Ends a failed transaction. An instance that cannot even do that is replaced.
     fn rollback(&mut self) {
         let Some(connection) = &self.connection else { return };
@@ -191,6 +177,9 @@ impl Catalog {
 
     /// The statements between BEGIN and COMMIT.
     fn stage(&mut self, change: &Change<'_>) -> Result<(), LakeError> {
+        for statement in change.statements {
+            self.execute("make tables and views", statement)?;
+        }
         for removal in change.remove {
             let names: Vec<String> = removal.paths.iter().map(|p| literal(&p.to_string_lossy())).collect();
             let sql = format!(

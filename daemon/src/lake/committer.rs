@@ -11,11 +11,15 @@ use std::{
 use lake_core::{Hash32, LedgerRange, LedgerSeq};
 use tokio::sync::watch;
 
+use crate::cpu::thread_cpu;
+
 use super::{
     batch::{Commit, NetworkName, SealedBatch},
     catalog::{Catalog, Change, Failure, Snapshot},
     coverage::RangeSet,
+    encode::Encoder,
     error::LakeError,
+    lacking::Lacking,
     queue::{Job, Next, WriteQueue},
 };
 
@@ -29,6 +33,8 @@ const LOCK_PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::fr
 pub struct Watermark {
     /// All stored ledgers.
     pub coverage: Arc<RangeSet>,
+    /// Stored ledgers without rows in tables that were added after they were stored.
+    pub lacking: Arc<Vec<Lacking>>,
     /// The newest stored ledger.
     pub head: Option<LedgerSeq>,
     /// Snapshot of the newest commit of this run; `None` before it.
@@ -44,6 +50,7 @@ pub(crate) type Networks = Arc<RwLock<BTreeMap<NetworkName, watch::Sender<Waterm
 #[derive(Debug)]
 pub(crate) struct Committer {
     pub(crate) catalog: Catalog,
+    encoder: Encoder,
     networks: Networks,
     queue: WriteQueue,
     lock_retry: Duration,
@@ -66,12 +73,22 @@ struct Edges {
 impl Committer {
     pub(crate) fn new(
         catalog: Catalog,
+        encoder: Encoder,
         networks: Networks,
         queue: WriteQueue,
         lock_retry: Duration,
         recycle_commits: u64,
     ) -> Self {
-        Self { catalog, networks, queue, lock_retry, recycle_commits, commits: 0, edges: HashMap::new() }
+        Self {
+            catalog,
+            encoder,
+            networks,
+            queue,
+            lock_retry,
+            recycle_commits,
+            commits: 0,
+            edges: HashMap::new(),
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -112,20 +129,35 @@ impl Committer {
     fn commit(&mut self, batch: SealedBatch) -> Result<Commit, LakeError> {
         let started = Instant::now();
         let network = batch.network.clone();
+        let cpu = thread_cpu();
         let coverage = self.settled_coverage(&network)?;
-        if let Some(stored) = coverage.overlap(batch.range) {
-            return Err(LakeError::Overlap { network: network.to_string(), range: batch.range, stored });
+        match &batch.only {
+            Some(only) => self.check_lacking(&batch, only)?,
+            None => {
+                if let Some(stored) = coverage.overlap(batch.range) {
+                    return Err(LakeError::Overlap {
+                        network: network.to_string(),
+                        range: batch.range,
+                        stored,
+                    });
+                }
+                self.check_links(&batch, &coverage)?;
+            }
         }
-        self.check_links(&batch, &coverage)?;
+        let only = batch.only.clone();
         let (range, rows, bytes) = (batch.range, batch.rows(), batch.bytes());
         let (first_previous_hash, last_hash) = (batch.first_previous_hash, batch.last_hash);
-        let change = Change { schema: network.as_str(), remove: &[], add: &batch.files.list };
+        let change =
+            Change { schema: network.as_str(), statements: &[], remove: &[], add: &batch.files.list };
         let applied = self.apply(&change);
         let files = batch.files.list.len();
         match applied {
             Ok(snapshot) => {
                 batch.files.keep();
-                self.stored(&network, range, (first_previous_hash, last_hash), snapshot);
+                match only {
+                    Some(only) => self.completed(&network, range, &only, snapshot),
+                    None => self.stored(&network, range, (first_previous_hash, last_hash), snapshot),
+                }
                 let took = started.elapsed();
                 Ok(Commit {
                     network,
@@ -136,6 +168,7 @@ impl Committer {
                     snapshot_id: snapshot.id,
                     waited: Duration::ZERO,
                     took,
+                    cpu: thread_cpu().saturating_sub(cpu),
                 })
             }
             Err(Failure::Refused(error)) => Err(error),
@@ -180,7 +213,11 @@ impl Committer {
         if self.edges.get(network).is_some_and(|e| e.doubtful) {
             self.catalog.recycle();
             let coverage = self.catalog.coverage(network.as_str())?;
-            self.publish(network, |mark| mark.coverage = Arc::new(coverage));
+            let lacking = self.catalog.lacking(&self.encoder, network.as_str(), &coverage)?;
+            self.publish(network, |mark| {
+                mark.coverage = Arc::new(coverage);
+                mark.lacking = Arc::new(lacking);
+            });
             self.edges.remove(network);
         }
         let networks = self.networks.read().unwrap_or_else(PoisonError::into_inner);
@@ -214,6 +251,43 @@ impl Committer {
             }
         }
         Ok(())
+    }
+
+    /// A batch that adds tables to stored ledgers: all of them must lack all of these, and be the same ledgers.
+    fn check_lacking(&mut self, batch: &SealedBatch, only: &[&'static str]) -> Result<(), LakeError> {
+        let (network, range) = (&batch.network, batch.range);
+        let lacking = {
+            let networks = self.networks.read().unwrap_or_else(PoisonError::into_inner);
+            networks.get(network).map(|mark| Arc::clone(&mark.borrow().lacking)).unwrap_or_default()
+        };
+        for table in only {
+            if !lacking.iter().any(|l| l.tables.contains(table) && l.ledgers.covers(range)) {
+                let reason = "not all of these ledgers are stored without it".to_owned();
+                let (network, table) = (network.to_string(), (*table).to_owned());
+                return Err(LakeError::BadBatch { network, range, table, reason });
+            }
+        }
+        let first = self.link(network, range.start())?;
+        let last = self.link(network, range.end())?;
+        for (after, found, expected) in [
+            (range.start(), batch.first_previous_hash, first.previous_hash),
+            (range.end(), batch.last_hash, last.hash),
+        ] {
+            if found != expected {
+                let network = network.to_string();
+                return Err(LakeError::BrokenLink { network, after: after.get(), found, expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers that ledgers lack these tables no more.
+    fn completed(&mut self, network: &NetworkName, range: LedgerRange, only: &[&'static str], at: Snapshot) {
+        self.publish(network, |mark| {
+            mark.lacking = Arc::new(Lacking::without(&mark.lacking, range, only));
+            mark.snapshot_id = Some(at.id);
+            mark.committed_at = Some(SystemTime::now());
+        });
     }
 
     /// Hashes of a ledger that coverage says is stored.

@@ -99,6 +99,13 @@ impl RangeSet {
         out
     }
 
+    /// The set without the ledgers of `range`.
+    #[must_use]
+    pub fn without(&self, range: LedgerRange) -> Self {
+        let removed = Self::from_iter([range]);
+        self.ranges().flat_map(|kept| removed.missing(kept)).collect()
+    }
+
     /// Lowest ledger of the set.
     pub fn first(&self) -> Option<LedgerSeq> {
         self.ranges.keys().next().copied()
@@ -178,6 +185,10 @@ mod tests {
             prop_assert_eq!(set.overlap(wanted).is_some(), (want.0..=want.0 + want.1).any(|s| model.contains(&s)));
             let ends: Vec<LedgerRange> = set.ranges().collect();
             prop_assert!(ends.windows(2).all(|w| w[0].end().get() + 1 < w[1].start().get()));
+            let without: Vec<u32> = set.without(wanted).ranges().flat_map(|r| r.start().get()..=r.end().get()).collect();
+            let left: Vec<u32> =
+                model.iter().copied().filter(|s| !(want.0..=want.0 + want.1).contains(s)).collect();
+            prop_assert_eq!(without, left);
             prop_assert_eq!(set.gaps().len(), ends.len().saturating_sub(1));
         }
     }

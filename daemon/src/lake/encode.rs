@@ -8,7 +8,7 @@ use lake_core::{Hash32, LedgerRange, schema::TableSpec};
 
 use super::{
     LEDGERS_TABLE,
-    batch::{Lane, NetworkName, SealedBatch, SealedFile, SealedFiles, WriteBatch},
+    batch::{Lane, NetworkName, OnlyTables, SealedBatch, SealedFile, SealedFiles, WriteBatch},
     dirs::{FileName, LakeDirs},
     error::LakeError,
     lineage::{LINEAGE, LineageRow},
@@ -53,9 +53,20 @@ impl Encoder {
             encoder: self.clone(),
             network: network.clone(),
             name: self.dirs.new_name(planned),
+            only: None,
             files: Vec::new(),
             written: None,
         }
+    }
+
+    /// Begins a batch that adds rows of some tables to ledgers that are stored already.
+    pub fn begin_adding(
+        &self,
+        network: &NetworkName,
+        planned: LedgerRange,
+        only: OnlyTables,
+    ) -> BatchEncoder {
+        BatchEncoder { only: Some(only), ..self.begin(network, planned) }
     }
 
     /// One file of one record batch.
@@ -77,6 +88,7 @@ pub struct BatchEncoder {
     encoder: Encoder,
     network: NetworkName,
     name: FileName,
+    only: Option<OnlyTables>,
     files: Vec<FileEncoder>,
     written: Option<LedgerRange>,
 }
@@ -123,7 +135,7 @@ impl BatchEncoder {
         }
         check(network, range, tables)?;
         for (spec, rows) in tables {
-            if rows.num_rows() == 0 {
+            if rows.num_rows() == 0 || self.only.as_ref().is_some_and(|only| !only.contains(&spec.name)) {
                 continue;
             }
             let open = self.files.iter_mut().find(|file| file.table() == spec.name);
@@ -172,16 +184,20 @@ impl BatchEncoder {
         for file in self.files {
             files.list.push(file.named(name).finish()?);
         }
+        let names: Vec<&str> = match &self.only {
+            Some(only) => only.to_vec(),
+            None => self.encoder.specs.iter().map(|spec| spec.name).collect(),
+        };
         let lineage = LineageRow {
             range: facts.range,
-            kind: "ingest",
+            kind: if self.only.is_some() { "complete" } else { "ingest" },
             lane: facts.lane.as_str(),
             job: facts.job.as_deref(),
             source: &facts.source,
             files: &files.list,
             hashes: Some((facts.first_previous_hash, facts.last_hash)),
             checks: CHECKS,
-            table_set: self.encoder.specs,
+            table_set: &names,
             fingerprint: &self.encoder.fingerprint,
             run: self.encoder.dirs.run(),
             number: name.number,
@@ -196,6 +212,7 @@ impl BatchEncoder {
             lane: facts.lane,
             first_previous_hash: facts.first_previous_hash,
             last_hash: facts.last_hash,
+            only: self.only,
             files,
         })
     }

@@ -23,6 +23,10 @@ pub struct StoredNetwork {
     pub passphrase: String,
     /// Fingerprint of its tables, hex.
     pub fingerprint: String,
+    /// Version of the program that added it.
+    pub created_by: String,
+    /// File with its row.
+    pub file: PathBuf,
 }
 
 /// A registered file of a table.
@@ -68,10 +72,33 @@ impl Catalog {
         if exists.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = format!("SELECT name, passphrase, fingerprint FROM {}", qualified("main", NETWORKS.name));
+        let sql = format!(
+            "SELECT name, passphrase, fingerprint, created_by, filename FROM {}",
+            qualified("main", NETWORKS.name)
+        );
         self.rows("read the networks", &sql, |r| {
-            Ok(StoredNetwork { name: r.get(0)?, passphrase: r.get(1)?, fingerprint: r.get(2)? })
+            Ok(StoredNetwork {
+                name: r.get(0)?,
+                passphrase: r.get(1)?,
+                fingerprint: r.get(2)?,
+                created_by: r.get(3)?,
+                file: PathBuf::from(r.get::<_, String>(4)?),
+            })
         })
+    }
+
+    /// The comment of a table, as the catalog holds it.
+    pub(crate) fn comment(&mut self, schema: &str, table: &str) -> Result<Option<String>, LakeError> {
+        let inner = format!(
+            "SELECT g.value AS v FROM ducklake_schema s JOIN ducklake_table t ON t.schema_id = s.schema_id \
+             JOIN ducklake_tag g ON g.object_id = t.table_id AND g.key = 'comment' \
+             WHERE s.schema_name = {} AND t.table_name = {} AND s.end_snapshot IS NULL \
+             AND t.end_snapshot IS NULL AND g.end_snapshot IS NULL",
+            literal(schema),
+            literal(table)
+        );
+        let found = self.rows("read a comment", &sqlite(&inner, "v"), |r| r.get(0))?;
+        Ok(found.into_iter().next())
     }
 
     /// Which ledgers of a network are stored: from the files' statistics, from their rows where those do not tell.

@@ -10,7 +10,10 @@ use lake_core::{
 };
 use serde::Serialize;
 
-use super::{batch::SealedFile, dirs::RunId};
+use super::{
+    batch::{NetworkSpec, SealedFile},
+    dirs::RunId,
+};
 
 /// Name of the lineage table in every network's schema.
 pub const LINEAGE_TABLE: &str = "_lineage";
@@ -53,7 +56,7 @@ pub static LINEAGE: TableSpec = TableSpec {
             "kind",
             "VARCHAR",
             text,
-            "`ingest` for a batch of new ledgers, `merge` for files that were rewritten.",
+            "`ingest` for a batch of new ledgers, `complete` for rows of tables that an older table set lacked, `merge` for files that were rewritten.",
         ),
         column("lane", "VARCHAR", text, "`live` or `backfill`; `maintenance` for a merge."),
         nullable(column("job", "VARCHAR", text, "Backfill job; NULL outside of one.")),
@@ -83,14 +86,20 @@ pub static LINEAGE: TableSpec = TableSpec {
             "table_set",
             "VARCHAR",
             text,
-            "JSON: names of all tables of the version that wrote, empty ones included.",
+            "JSON: names of all tables that the batch was written to, empty ones included; of a merge those of the version that wrote.",
         ),
-        column("fingerprint", "VARCHAR", text, "Fingerprint of that table set, hex."),
+        column(
+            "fingerprint",
+            "VARCHAR",
+            text,
+            "Fingerprint of the table set of the version that wrote, hex.",
+        ),
         column("extractor_version", "VARCHAR", text, "Version of the program."),
         column("run_id", "VARCHAR", text, "Run of the program that wrote and committed it."),
         column("batch_number", "BIGINT", int, "Count within the run."),
         column("sealed_at", "TIMESTAMP", micros, "When its files were written, UTC."),
     ],
+    state: None,
 };
 
 /// What a lineage row says.
@@ -104,7 +113,7 @@ pub(crate) struct LineageRow<'a> {
     pub(crate) files: &'a [SealedFile],
     pub(crate) hashes: Option<(Hash32, Hash32)>,
     pub(crate) checks: &'static [&'static str],
-    pub(crate) table_set: &'a [&'static TableSpec],
+    pub(crate) table_set: &'a [&'static str],
     pub(crate) fingerprint: &'a str,
     pub(crate) run: RunId,
     pub(crate) number: u64,
@@ -139,7 +148,6 @@ impl LineageRow<'_> {
             .collect();
         let verification =
             VerificationJson { ledgers: self.range.count(), passed: self.range.count(), checks: self.checks };
-        let names: Vec<&str> = self.table_set.iter().map(|s| s.name).collect();
         let json =
             |value: serde_json::Result<String>| value.map_err(|e| ArrowError::JsonError(e.to_string()));
         let (first, last) =
@@ -158,7 +166,7 @@ impl LineageRow<'_> {
             text_column(&first),
             text_column(&last),
             text_column(&json(serde_json::to_string(&verification))?),
-            text_column(&json(serde_json::to_string(&names))?),
+            text_column(&json(serde_json::to_string(self.table_set))?),
             text_column(self.fingerprint),
             text_column(env!("CARGO_PKG_VERSION")),
             text_column(&self.run.to_string()),
@@ -182,21 +190,21 @@ pub(crate) static NETWORKS: TableSpec = TableSpec {
         column("fingerprint", "VARCHAR", text, "Fingerprint of the tables, hex."),
         column("created_by", "VARCHAR", text, "Version of the program that added it."),
     ],
+    state: None,
 };
 
 /// A row of [`NETWORKS`].
 pub(crate) fn network_row(
-    name: &str,
-    passphrase: &str,
-    id: Hash32,
+    network: &NetworkSpec,
     fingerprint: &str,
+    created_by: &str,
 ) -> Result<RecordBatch, ArrowError> {
     let columns = vec![
-        text_column(name),
-        text_column(passphrase),
-        text_column(&id.to_string()),
+        text_column(network.name.as_str()),
+        text_column(&network.passphrase),
+        text_column(&network.network_id.to_string()),
         text_column(fingerprint),
-        text_column(env!("CARGO_PKG_VERSION")),
+        text_column(created_by),
     ];
     RecordBatch::try_new(NETWORKS.arrow_schema(), columns)
 }

@@ -109,7 +109,7 @@ impl Lake {
         let schema = network.to_string();
         self.ask(move |committer| {
             let started = Instant::now();
-            let change = Change { schema: &schema, remove: &[remove], add: &file.list };
+            let change = Change { schema: &schema, statements: &[], remove: &[remove], add: &file.list };
             match committer.apply(&change) {
                 Ok(_) => {
                     drop(file.keep());
@@ -159,6 +159,7 @@ fn rewrite(
         files.push(joined.clone());
         swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(spec, inputs) });
     }
+    let names: Vec<&str> = encoder.specs.iter().map(|spec| spec.name).collect();
     let lineage = LineageRow {
         range: group.range,
         kind: "merge",
@@ -168,7 +169,7 @@ fn rewrite(
         files: &files,
         hashes: None,
         checks: &["rows"],
-        table_set: encoder.specs,
+        table_set: &names,
         fingerprint: &encoder.fingerprint,
         run: encoder.dirs.run(),
         number: name.number,

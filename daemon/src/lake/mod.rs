@@ -14,6 +14,7 @@ mod error;
 mod extensions;
 mod inventory;
 mod keeper;
+mod lacking;
 mod lineage;
 mod lock;
 mod maintenance;
@@ -26,7 +27,7 @@ mod queue;
 mod settings;
 mod sweep;
 
-pub use batch::{Commit, Lane, NetworkName, NetworkSpec, SealedBatch, SealedFile, WriteBatch};
+pub use batch::{Commit, Lane, NetworkName, NetworkSpec, OnlyTables, SealedBatch, SealedFile, WriteBatch};
 pub use committer::Watermark;
 pub use coverage::RangeSet;
 pub use dirs::{FileName, LakeDirs, RunId};
@@ -35,6 +36,7 @@ pub use error::LakeError;
 pub use extensions::extension_files;
 pub use inventory::{RegisteredFile, StoredLink, StoredNetwork};
 pub use keeper::{Keeper, KeeperReply};
+pub use lacking::Lacking;
 pub use lineage::{LINEAGE, LINEAGE_TABLE};
 pub use maintenance::{Maintenance, MaintenanceStats};
 pub use merge::MergeReport;
@@ -43,5 +45,4 @@ pub use queue::{QueueStats, Timing, WriteQueue};
 pub use settings::{EncodingSettings, LakeSettings, MaintenanceSettings, QueueSettings};
 pub use sweep::{FileCheck, SweepReport};
 
-/// The table whose rows say which ledgers are stored.
-pub const LEDGERS_TABLE: &str = "ledgers_row_v2";
+pub use lake_core::schema::LEDGERS_TABLE;

@@ -28,6 +28,7 @@ use super::{
     extensions::extension_files,
     inventory::StoredLink,
     keeper::Keeper,
+    lacking::Lacking,
     lock::WriterLock,
     maintenance::MaintenanceStats,
     queue::WriteQueue,
@@ -73,8 +74,11 @@ impl Lake {
         let catalog = Catalog::open(dirs.clone(), catalog_settings)?;
         let queue = WriteQueue::new(&settings.queue);
         let networks: Networks = Arc::new(RwLock::new(BTreeMap::new()));
+        let encoder =
+            Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint_of(specs) };
         let committer = Committer::new(
             catalog,
+            encoder.clone(),
             Arc::clone(&networks),
             queue.clone(),
             settings.lock_retry,
@@ -87,9 +91,7 @@ impl Lake {
                 let _signal = signal;
                 committer.run();
             })
-            .map_err(|e| LakeError::io("start the committer of", dirs.root(), e))?;
-        let encoder =
-            Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint_of(specs) };
+            .map_err(|e| LakeError::io("start the committer of", encoder.dirs.root(), e))?;
         let thread = Mutex::new(Some(CommitterThread { handle, ended }));
         let maintenance = Mutex::default();
         Ok(Self { settings, encoder, networks, extensions, queue, keeper, maintenance, thread, _lock: lock })
@@ -163,6 +165,14 @@ impl Lake {
     /// [`LakeError::UnknownNetwork`].
     pub fn coverage(&self, network: &NetworkName) -> Result<Arc<RangeSet>, LakeError> {
         Ok(Arc::clone(&self.watermark(network)?.borrow().coverage))
+    }
+
+    /// Stored ledgers without rows in tables that were added after they were stored.
+    ///
+    /// # Errors
+    /// [`LakeError::UnknownNetwork`].
+    pub fn lacking(&self, network: &NetworkName) -> Result<Arc<Vec<Lacking>>, LakeError> {
+        Ok(Arc::clone(&self.watermark(network)?.borrow().lacking))
     }
 
     /// How far a network is stored, now and after every commit.

@@ -24,7 +24,7 @@ use super::{
     NetworkTask, Shared,
     budget::Share,
     error::PipelineError,
-    work::{Chunks, add, refused},
+    work::{Chunks, refused},
 };
 use crate::{
     lake::{BatchFacts, Commit, LakeError, SealedBatch},
@@ -165,7 +165,7 @@ impl Worker {
     ) -> Result<Option<SealedBatch>, PipelineError> {
         let shared = self.shared.clone();
         let encoder = shared.lake.encoder().begin(&self.task.name, self.chunk.range);
-        let mut rows = Chunks::new(&shared.stamps, encoder, self.chunk.range.start());
+        let mut rows = Chunks::new(&shared.stamps, encoder, self.chunk.range.start(), None);
         let mut passed = Passed::default();
         while let Some(first) = waiting.blocking_recv() {
             let cpu = Arc::clone(&self.limits.cpu);
@@ -200,7 +200,7 @@ impl Worker {
         };
         let turn = self.handle.block_on(Arc::clone(&self.limits.cpu).acquire_owned());
         let begun = Instant::now();
-        let (sealed, _) = rows.finish(&facts)?;
+        let (sealed, _, _) = rows.finish(&facts)?;
         self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
         drop(turn);
         Ok(Some(sealed))
@@ -212,8 +212,8 @@ impl Worker {
         passed: &mut Passed,
         rows: &mut Chunks<'_>,
     ) -> Result<(), PipelineError> {
-        let (previous, hash, _) = add(&self.task, raw, passed.last, &mut rows.tables)
-            .map_err(|reason| refused(reason, raw.clone()))?;
+        let (previous, hash, _) =
+            rows.add(&self.task, raw, passed.last).map_err(|reason| refused(reason, raw.clone()))?;
         passed.first_previous.get_or_insert(previous);
         passed.last = Some(hash);
         passed.count += 1;

@@ -19,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::BatchSettings,
-    lake::{Lake, Lane, NetworkName, WriteQueue},
+    lake::{Lake, Lane, NetworkName, OnlyTables, WriteQueue},
     source::Source,
 };
 
 pub use budget::MemoryBudget;
 pub use chunk::{Chunk, ChunkLimits, run_chunk};
 pub use error::PipelineError;
-pub use progress::{NetworkProgress, NetworkState, Progress};
+pub use progress::{NetworkProgress, NetworkState, Progress, StageTimes};
 pub use quarantine::keep as keep_evidence;
 pub use range::{RangeEnd, run_range};
 pub(crate) use supervise::delays;
@@ -86,6 +86,8 @@ pub struct NetworkTask {
     pub source: Arc<dyn Source>,
     /// Lane of its batches.
     pub lane: Lane,
+    /// Set to add only these tables' rows, to ledgers that are stored without them.
+    pub only: Option<OnlyTables>,
     /// What is told about it.
     pub progress: Progress,
 }

@@ -27,6 +27,28 @@ pub enum NetworkState {
     Stopped(String),
 }
 
+/// CPU time of batches by what it was spent on; reading ledgers is not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// XDR to values, and all checks.
+    pub decode: Duration,
+    /// Values to rows of all tables.
+    pub extract: Duration,
+    /// Rows to Parquet files.
+    pub encode: Duration,
+    /// The committer's work.
+    pub commit: Duration,
+}
+
+impl StageTimes {
+    fn add(&mut self, other: Self) {
+        self.decode += other.decode;
+        self.extract += other.extract;
+        self.encode += other.encode;
+        self.commit += other.commit;
+    }
+}
+
 /// Figures of one network since the start of the process.
 #[derive(Clone, Debug)]
 pub struct NetworkProgress {
@@ -46,6 +68,8 @@ pub struct NetworkProgress {
     pub closed_at: Option<i64>,
     /// Time of all commits together, in the queue excluded.
     pub write_time: Duration,
+    /// CPU time of all committed batches by stage.
+    pub cpu: StageTimes,
     /// Last error and when.
     pub last_error: Option<(SystemTime, String)>,
     /// When the network started and when its last commit was.
@@ -72,6 +96,7 @@ impl Default for Progress {
             bytes: 0,
             closed_at: None,
             write_time: Duration::ZERO,
+            cpu: StageTimes::default(),
             last_error: None,
             started: Instant::now(),
             last_commit: None,
@@ -89,6 +114,7 @@ pub(super) struct Committed {
     pub(super) bytes: u64,
     pub(super) closed_at: i64,
     pub(super) took: Duration,
+    pub(super) cpu: StageTimes,
 }
 
 impl Progress {
@@ -125,6 +151,7 @@ impl Progress {
             p.bytes += commit.bytes;
             p.closed_at = Some(commit.closed_at);
             p.write_time += commit.took;
+            p.cpu.add(commit.cpu);
             p.last_commit = Some(now);
             p.tip = p.tip.max(Some(commit.last));
             for (table, rows) in commit.rows {

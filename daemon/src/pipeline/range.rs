@@ -10,7 +10,7 @@ use super::{
     NetworkTask, Shared,
     batcher::{Batcher, RawBatch},
     error::{PipelineError, RefusedBy},
-    progress::{Committed, NetworkState},
+    progress::{Committed, NetworkState, StageTimes},
     work::{Sealed, Worked, refused, work},
 };
 use crate::lake::{Commit, LakeError};
@@ -32,6 +32,7 @@ struct Accounts {
     ledgers: u64,
     rows: Vec<(&'static str, u64)>,
     closed_at: i64,
+    cpu: StageTimes,
 }
 
 /// Ingests `from..=until`; without `until` for as long as the source goes on. Ledgers that are in the lake already must
@@ -157,6 +158,7 @@ fn submit(shared: &Shared, sealed: Sealed) -> Committing {
         ledgers: sealed.ledgers,
         rows: sealed.rows,
         closed_at: sealed.closed_at,
+        cpu: sealed.cpu,
     };
     async move { (queue.submit(sealed.batch).await, accounts) }.boxed()
 }
@@ -170,6 +172,7 @@ fn account(task: &NetworkTask, commit: &Commit, accounts: Accounts) {
         bytes: commit.bytes,
         closed_at: accounts.closed_at,
         took: commit.took,
+        cpu: StageTimes { commit: commit.cpu, ..accounts.cpu },
     });
     task.progress.set_state(if behind { NetworkState::CatchingUp } else { NetworkState::Following });
     tracing::debug!(

@@ -9,8 +9,12 @@ use super::{
     NetworkTask, Shared, StampSettings,
     batcher::RawBatch,
     error::{PipelineError, RefusedBy},
+    progress::StageTimes,
 };
-use crate::lake::{BatchEncoder, BatchFacts, LakeError, SealedBatch};
+use crate::{
+    cpu::CpuLaps,
+    lake::{BatchEncoder, BatchFacts, LakeError, OnlyTables, SealedBatch},
+};
 
 /// Rows that are built before they are handed to the encoder, in bytes. Larger chunks leave the core's cache and made
 /// the allocator fetch fresh pages for each batch: 23 % of all time at 100 MB.
@@ -38,6 +42,7 @@ pub(super) struct Sealed {
     pub(super) ledgers: u64,
     pub(super) rows: TableRows,
     pub(super) closed_at: i64,
+    pub(super) cpu: StageTimes,
 }
 
 /// Works a batch. Ledgers before a bad one are kept: only what fails a check is not written.
@@ -75,9 +80,13 @@ fn attempt(shared: &Shared, task: &NetworkTask, ledgers: &[RawLedger]) -> Result
     let (Some(first), Some(planned)) = (ledgers.first(), planned(ledgers)) else {
         return Ok(Worked { sealed: None, failure });
     };
-    let mut chunks = Chunks::new(&shared.stamps, shared.lake.encoder().begin(&task.name, planned), first.seq);
+    let encoder = match &task.only {
+        Some(only) => shared.lake.encoder().begin_adding(&task.name, planned, only.clone()),
+        None => shared.lake.encoder().begin(&task.name, planned),
+    };
+    let mut chunks = Chunks::new(&shared.stamps, encoder, first.seq, task.only.clone());
     for (index, raw) in ledgers.iter().enumerate() {
-        match add(task, raw, passed.as_ref().map(|p| p.last_hash), &mut chunks.tables) {
+        match chunks.add(task, raw, passed.as_ref().map(|p| p.last_hash)) {
             Ok((previous_hash, hash, closed_at)) => {
                 let first_previous_hash = passed.map_or(previous_hash, |p| p.first_previous_hash);
                 passed = Some(Passed { last: raw.seq, first_previous_hash, last_hash: hash, closed_at });
@@ -108,7 +117,7 @@ fn attempt(shared: &Shared, task: &NetworkTask, ledgers: &[RawLedger]) -> Result
         job: None,
     };
     Ok(match chunks.finish(&facts) {
-        Ok((batch, rows)) => {
+        Ok((batch, rows, cpu)) => {
             let sealed = Sealed {
                 batch,
                 first: first.clone(),
@@ -117,6 +126,7 @@ fn attempt(shared: &Shared, task: &NetworkTask, ledgers: &[RawLedger]) -> Result
                 ledgers: range.count(),
                 rows,
                 closed_at: passed.closed_at,
+                cpu,
             };
             Worked { sealed: Some(sealed), failure }
         }
@@ -135,11 +145,37 @@ pub(super) struct Chunks<'s> {
     pub(super) tables: TableSet,
     start: LedgerSeq,
     rows: TableRows,
+    only: Option<OnlyTables>,
+    laps: CpuLaps,
+    cpu: StageTimes,
 }
 
 impl<'s> Chunks<'s> {
-    pub(super) fn new(stamps: &'s StampSettings, encoder: BatchEncoder, start: LedgerSeq) -> Self {
-        Self { stamps, encoder, tables: TableSet::new(stamps.now()), start, rows: Vec::new() }
+    pub(super) fn new(
+        stamps: &'s StampSettings,
+        encoder: BatchEncoder,
+        start: LedgerSeq,
+        only: Option<OnlyTables>,
+    ) -> Self {
+        let (tables, laps) = (TableSet::new(stamps.now()), CpuLaps::start());
+        Self { stamps, encoder, tables, start, rows: Vec::new(), only, laps, cpu: StageTimes::default() }
+    }
+
+    /// Adds the rows of one ledger: its parent's hash, its hash and its close time.
+    pub(super) fn add(
+        &mut self,
+        task: &NetworkTask,
+        raw: &RawLedger,
+        previous: Option<Hash32>,
+    ) -> Result<(Hash32, Hash32, i64), RefusedBy> {
+        let ledger = decode::decode(raw, &task.network)?;
+        if let Some(previous) = previous {
+            decode::verify_link(previous, &ledger)?;
+        }
+        self.cpu.decode += self.laps.lap();
+        self.tables.extract(&ledger)?;
+        self.cpu.extract += self.laps.lap();
+        Ok((ledger.previous_hash, ledger.hash, ledger.closed_at))
     }
 
     /// Hands over the rows up to `last` when there are enough of them; says whether it did.
@@ -166,6 +202,9 @@ impl<'s> Chunks<'s> {
         let Some(range) = LedgerRange::new(self.start, last) else { return Ok(()) };
         let tables = mem::replace(&mut self.tables, TableSet::new(self.stamps.now())).finish();
         for (spec, rows) in &tables {
+            if self.only.as_ref().is_some_and(|only| !only.contains(&spec.name)) {
+                continue;
+            }
             let count = rows.num_rows() as u64;
             match self.rows.iter_mut().find(|(table, _)| *table == spec.name) {
                 Some((_, sum)) => *sum += count,
@@ -174,29 +213,21 @@ impl<'s> Chunks<'s> {
         }
         self.encoder.write(range, &tables)?;
         self.start = last.next().unwrap_or(last);
+        self.cpu.encode += self.laps.lap();
         Ok(())
     }
 
-    pub(super) fn finish(mut self, facts: &BatchFacts) -> Result<(SealedBatch, TableRows), LakeError> {
+    pub(super) fn finish(
+        mut self,
+        facts: &BatchFacts,
+    ) -> Result<(SealedBatch, TableRows, StageTimes), LakeError> {
         if self.start <= facts.range.end() {
             self.flush(facts.range.end())?;
         }
-        Ok((self.encoder.finish(facts)?, self.rows))
+        let batch = self.encoder.finish(facts)?;
+        self.cpu.encode += self.laps.lap();
+        Ok((batch, self.rows, self.cpu))
     }
-}
-
-pub(super) fn add(
-    task: &NetworkTask,
-    raw: &RawLedger,
-    previous: Option<Hash32>,
-    tables: &mut TableSet,
-) -> Result<(Hash32, Hash32, i64), RefusedBy> {
-    let ledger = decode::decode(raw, &task.network)?;
-    if let Some(previous) = previous {
-        decode::verify_link(previous, &ledger)?;
-    }
-    tables.extract(&ledger)?;
-    Ok((ledger.previous_hash, ledger.hash, ledger.closed_at))
 }
 
 pub(super) fn refused(reason: RefusedBy, ledger: RawLedger) -> PipelineError {

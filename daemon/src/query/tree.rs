@@ -169,9 +169,12 @@ impl Found {
     fn walk_table_function(&mut self, object: &Map<String, Value>) -> Result<(), GateError> {
         let function = object.get("function").and_then(Value::as_object);
         let name = text(function, "function_name").to_lowercase();
-        let qualified = !is_builtin_place(function);
-        if qualified || !TABLE_FUNCTIONS.contains(&name.as_str()) {
-            return Err(GateError::TableFunction { name });
+        if is_builtin_place(function) {
+            if !TABLE_FUNCTIONS.contains(&name.as_str()) {
+                return Err(GateError::TableFunction { name });
+            }
+        } else {
+            self.name_state(function, &name)?;
         }
         for (key, part) in object {
             if key != "function" {
@@ -179,6 +182,20 @@ impl Found {
             }
         }
         function.map_or(Ok(()), |function| self.walk_parts(function))
+    }
+
+    /// A macro that gives the state as of a ledger. The lake makes it together with the view of the newest state, so
+    /// that view must be there: then the name can mean nothing else.
+    fn name_state(&mut self, function: Option<&Map<String, Value>>, name: &str) -> Result<(), GateError> {
+        let Some(state) = name.strip_suffix("_as_of") else {
+            return Err(GateError::TableFunction { name: name.to_owned() });
+        };
+        self.tables.push(TableName {
+            catalog: text(function, "catalog").to_owned(),
+            schema: text(function, "schema").to_owned(),
+            table: format!("{state}_current"),
+        });
+        Ok(())
     }
 
     /// `DESCRIBE`, `SUMMARIZE` and `SHOW`.

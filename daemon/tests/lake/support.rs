@@ -2,12 +2,12 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{DataType, TimeUnit};
 use duckdb::{Config, Connection};
 use lake_core::{
     Hash32, LedgerRange, LedgerSeq,
-    schema::{ColumnSpec, TableSpec},
+    schema::{ColumnSpec, StateSpec, TableSpec},
 };
 use stellar_lake::lake::{
     Commit, Lake, LakeError, LakeSettings, Lane, NetworkName, NetworkSpec, WriteBatch, extension_files,
@@ -38,6 +38,7 @@ pub(crate) static LEDGERS: TableSpec = TableSpec {
         column("previous_ledger_hash", "VARCHAR", || DataType::Utf8, false, false),
         column("closed_at", "TIMESTAMP", micros, false, false),
     ],
+    state: None,
 };
 
 pub(crate) static TRANSACTIONS: TableSpec = TableSpec {
@@ -50,6 +51,7 @@ pub(crate) static TRANSACTIONS: TableSpec = TableSpec {
         column("transaction_hash", "VARCHAR", || DataType::Utf8, false, true),
         column("memo", "VARCHAR", || DataType::Utf8, true, false),
     ],
+    state: None,
 };
 
 pub(crate) static EMPTY: TableSpec = TableSpec {
@@ -58,9 +60,43 @@ pub(crate) static EMPTY: TableSpec = TableSpec {
     key: &["ledger_sequence"],
     ledger_column: "ledger_sequence",
     columns: &[column("ledger_sequence", "BIGINT", || DataType::Int64, false, false)],
+    state: None,
+};
+
+/// A stream of changes whose key has a column that may be NULL.
+pub(crate) const LINES: TableSpec = TableSpec {
+    name: "lines_v1",
+    doc: "Lines, it's said.",
+    key: &["account", "pool", "ledger_sequence"],
+    ledger_column: "ledger_sequence",
+    columns: &[
+        column("account", "BIGINT", || DataType::Int64, false, true),
+        column("pool", "VARCHAR", || DataType::Utf8, true, false),
+        column("ledger_sequence", "BIGINT", || DataType::Int64, false, false),
+        column("deleted", "BOOLEAN", || DataType::Boolean, false, false),
+        column("balance", "BIGINT", || DataType::Int64, false, false),
+    ],
+    state: Some(StateSpec { name: "lines", ttl: None, note: "" }),
 };
 
 pub(crate) static SPECS: &[&TableSpec] = &[&LEDGERS, &TRANSACTIONS, &EMPTY];
+
+/// Account, pool, ledger, whether it was removed, balance.
+pub(crate) type Line = (i64, Option<&'static str>, i64, bool, i64);
+
+/// Rows of [`LINES`].
+pub(crate) fn lines(rows: &[Line]) -> RecordBatch {
+    let numbers =
+        |of: fn(&Line) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) };
+    let columns: Vec<ArrayRef> = vec![
+        numbers(|r| r.0),
+        texts(rows.iter().map(|r| r.1)),
+        numbers(|r| r.2),
+        Arc::new(BooleanArray::from(rows.iter().map(|r| r.3).collect::<Vec<_>>())),
+        numbers(|r| r.4),
+    ];
+    RecordBatch::try_new(LINES.arrow_schema(), columns).unwrap()
+}
 
 /// Transactions per ledger in every batch made here.
 pub(crate) const TRANSACTIONS_PER_LEDGER: u32 = 3;
@@ -79,7 +115,7 @@ pub(crate) fn hash(network: &str, seq: u32) -> Hash32 {
     Hash32::sha256(&[network.as_bytes(), &seq.to_be_bytes()])
 }
 
-fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
+pub(crate) fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<StringArray>())
 }
 

@@ -6,12 +6,19 @@
 /// has them and are filled by the machinery; columns that we added come last. A column is
 /// `name: Cell [bloom],` with its doc comment; `[bloom]` asks for a bloom filter.
 ///
+/// A stream of changes of ledger entries says `state: accounts` after its ledger column, and gets the view
+/// `accounts_current` and the macro `accounts_as_of`; `ttl: column` after it names the column with the key's hash by
+/// which TTL entries name theirs; `note: "..."` adds what a reader of the state must know.
+///
 /// Gives `Row<'l>` (every field must be set, or it does not compile), `Columns` (`push`, `len`, `bytes`, `finish`) and
 /// `SPEC`.
 macro_rules! table {
     (
         $(#[doc = $table_doc:literal])+
-        $table:ident { key: [$($key:ident),+ $(,)?], ledger: $ledger:ident }
+        $table:ident {
+            key: [$($key:ident),+ $(,)?], ledger: $ledger:ident
+            $(, state: $state:ident $(, ttl: $ttl:ident)? $(, note: $note:literal)?)? $(,)?
+        }
         columns { $($(#[doc = $a_doc:literal])+ $a:ident: $a_cell:ty $([$a_flag:ident])?,)* }
         ledger_range;
         columns { $($(#[doc = $b_doc:literal])+ $b:ident: $b_cell:ty $([$b_flag:ident])?,)* }
@@ -118,13 +125,24 @@ macro_rules! table {
                     ["Run stamp from the configuration, `v1` unless set."], []),
                 $($crate::schema::table!(@column $c, $c_cell, [$($c_doc)+], [$($c_flag)?]),)*
             ],
+            state: $crate::schema::table!(@state $($state [$($ttl)?] [$($note)?])?),
         };
 
         // Every key is a column.
         const _: fn(&Row<'_>) = |row| {
             let _ = &row.$ledger;
             $(let _ = &row.$key;)+
+            $(let _ = (&row.deleted, stringify!($state));)?
+            $($(let _ = &row.$ttl;)?)?
         };
+    };
+    (@state) => { None };
+    (@state $name:ident [$($ttl:ident)?] [$($note:literal)?]) => {
+        Some($crate::schema::StateSpec {
+            name: stringify!($name),
+            ttl: [$(Some(stringify!($ttl)),)? None][0],
+            note: [$($note,)? ""][0],
+        })
     };
     (@column $name:ident, $cell:ty, [$($doc:literal)+], [$($flag:ident)?]) => {
         $crate::schema::ColumnSpec {

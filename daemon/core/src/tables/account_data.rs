@@ -11,7 +11,10 @@ use crate::{
 
 table! {
     /// One row per data entry that a ledger changed: the entry after the ledger's last change.
-    account_data_snapshot_v1 { key: [account_id, data_name, ledger_sequence], ledger: ledger_sequence }
+    account_data_snapshot_v1 {
+        key: [account_id, data_name, ledger_sequence], ledger: ledger_sequence,
+        state: account_data
+    }
     columns {
         /// The account, G...
         account_id: Account [bloom],

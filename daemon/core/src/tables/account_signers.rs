@@ -15,7 +15,10 @@ use crate::{
 table! {
     /// One row per account and signer that a ledger changed; the account's own (master) key is a signer too, unless
     /// its weight is 0.
-    account_signers_snapshot_v1 { key: [account_id, signer, ledger_sequence], ledger: ledger_sequence }
+    account_signers_snapshot_v1 {
+        key: [account_id, signer, ledger_sequence], ledger: ledger_sequence,
+        state: account_signers
+    }
     columns {
         /// The account, G...
         account_id: Account [bloom],

@@ -14,7 +14,10 @@ use crate::{
 
 table! {
     /// One row per account that a ledger changed: the account after the ledger's last change.
-    accounts_snapshot_v1 { key: [account_id, ledger_sequence], ledger: ledger_sequence }
+    accounts_snapshot_v1 {
+        key: [account_id, ledger_sequence], ledger: ledger_sequence,
+        state: accounts
+    }
     columns {
         /// The account, G...
         account_id: Account [bloom],

@@ -13,7 +13,10 @@ use crate::{
 
 table! {
     /// One row per claimable balance that a ledger changed: the balance after the ledger's last change.
-    claimable_balances_snapshot_v1 { key: [balance_id, ledger_sequence], ledger: ledger_sequence }
+    claimable_balances_snapshot_v1 {
+        key: [balance_id, ledger_sequence], ledger: ledger_sequence,
+        state: claimable_balances
+    }
     columns {
         /// Id of the balance, 72 hex digits with its type.
         balance_id: BalanceText [bloom],

@@ -11,7 +11,12 @@ use crate::{
 table! {
     /// One row per setting that an upgrade wrote. A column is NULL in the rows of other settings. The settings 12 (sizes
     /// of the state) and 13 (place of the eviction scan) also change without an upgrade, which no ledger tells.
-    config_settings_snapshot_v1 { key: [config_setting_id, ledger_sequence], ledger: ledger_sequence }
+    config_settings_snapshot_v1 {
+        key: [config_setting_id, ledger_sequence], ledger: ledger_sequence,
+        state: config_settings,
+        note: "The settings 12 (sizes of the state) and 13 (place of the eviction scan) also change without an upgrade, \
+               which no ledger tells: theirs are stale."
+    }
     columns {
         /// Number of the setting: `ConfigSettingID`.
         config_setting_id: i32,

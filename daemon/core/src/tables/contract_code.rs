@@ -18,7 +18,10 @@ table! {
     /// One row per module of contract code that a ledger changed. Its counts are those that the network charges by
     /// (CAP-54), from the entry where it has them, else counted from the module; NULL for evictions, and where the code
     /// is no module that can be read.
-    contract_code_snapshot_v1 { key: [ledger_key_hash, ledger_sequence], ledger: ledger_sequence }
+    contract_code_snapshot_v1 {
+        key: [ledger_key_hash, ledger_sequence], ledger: ledger_sequence,
+        state: contract_code, ttl: ledger_key_hash
+    }
     columns {
         /// SHA-256 of the code, 64 hex digits.
         contract_code_hash: Hex32 [bloom],

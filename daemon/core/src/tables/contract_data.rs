@@ -18,7 +18,10 @@ use crate::{
 table! {
     /// One row per entry of contract storage that a ledger changed: the entry after the ledger's last change. Every
     /// entry has rows, nonces of accounts too. Of an eviction the ledger tells no more than the key.
-    contract_data_snapshot_v1 { key: [ledger_key_hash, ledger_sequence], ledger: ledger_sequence }
+    contract_data_snapshot_v1 {
+        key: [contract_id, ledger_key_hash, ledger_sequence], ledger: ledger_sequence,
+        state: contract_data, ttl: ledger_key_hash
+    }
     columns {
         /// Owner of the entry: C..., or G... for the nonce of an account.
         contract_id: Shows<xdr::ScAddress> [bloom],

@@ -15,7 +15,10 @@ use crate::{
 
 table! {
     /// One row per liquidity pool that a ledger changed: the pool after the ledger's last change.
-    liquidity_pools_snapshot_v1 { key: [liquidity_pool_id, ledger_sequence], ledger: ledger_sequence }
+    liquidity_pools_snapshot_v1 {
+        key: [liquidity_pool_id, ledger_sequence], ledger: ledger_sequence,
+        state: liquidity_pools
+    }
     columns {
         /// Id of the pool, 64 hex digits.
         liquidity_pool_id: Hex32 [bloom],

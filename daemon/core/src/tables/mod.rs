@@ -21,6 +21,7 @@ pub mod ledgers;
 pub mod liquidity_pools;
 pub mod native_balances;
 pub mod offers;
+mod older;
 pub mod operations;
 pub mod restored_keys;
 mod state;
@@ -28,6 +29,8 @@ pub mod trades;
 pub mod transactions;
 pub mod trustlines;
 pub mod ttl;
+
+pub use older::{OLDER_SETS, OlderSet};
 
 #[cfg(test)]
 mod testing;
@@ -104,7 +107,21 @@ macro_rules! tables {
             /// # Errors
             /// [`ExtractError`]; the set must then be dropped, it may hold part of the ledger.
             pub fn extract(&mut self, ledger: &Ledger) -> Result<(), ExtractError> {
+                self.extract_watched(ledger, |_| ())
+            }
+
+            /// The same, telling when a part is done: `entry changes`, which all tables share, then each table by
+            /// its name.
+            ///
+            /// # Errors
+            /// As [`TableSet::extract`].
+            pub fn extract_watched(
+                &mut self,
+                ledger: &Ledger,
+                mut done: impl FnMut(&'static str),
+            ) -> Result<(), ExtractError> {
                 let input = Input::new(ledger, &self.stamps)?;
+                done("entry changes");
                 $(
                     $table::extract(&input, &mut self.$table)?;
                     self.$table.stamp(ledger.seq, &self.stamps);
@@ -115,6 +132,7 @@ macro_rules! tables {
                             reason: format!("column {column} holds 2 GiB; seal batches earlier"),
                         });
                     }
+                    done($table::SPEC.name);
                 )+
                 Ok(())
             }

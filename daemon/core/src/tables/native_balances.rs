@@ -12,7 +12,10 @@ use crate::{
 
 table! {
     /// One row per account that a ledger changed: its native balance after the ledger's last change.
-    native_balances_snapshot_v1 { key: [account_id, ledger_sequence], ledger: ledger_sequence }
+    native_balances_snapshot_v1 {
+        key: [account_id, ledger_sequence], ledger: ledger_sequence,
+        state: native_balances
+    }
     columns {
         /// The account, G...
         account_id: Account [bloom],

@@ -12,7 +12,10 @@ use crate::{
 
 table! {
     /// One row per offer that a ledger changed: the offer after the ledger's last change.
-    offers_snapshot_v1 { key: [offer_id, ledger_sequence], ledger: ledger_sequence }
+    offers_snapshot_v1 {
+        key: [offer_id, ledger_sequence], ledger: ledger_sequence,
+        state: offers
+    }
     columns {
         /// Id of the offer.
         offer_id: i64,

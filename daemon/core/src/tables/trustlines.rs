@@ -17,7 +17,8 @@ use crate::{
 table! {
     /// One row per trustline that a ledger changed: the trustline after the ledger's last change.
     trustlines_snapshot_v1 {
-        key: [account_id, asset_code, asset_issuer, liquidity_pool_id, ledger_sequence], ledger: ledger_sequence
+        key: [account_id, asset_code, asset_issuer, liquidity_pool_id, ledger_sequence], ledger: ledger_sequence,
+        state: trustlines
     }
     columns {
         /// Holder, G...

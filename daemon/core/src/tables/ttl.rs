@@ -11,7 +11,10 @@ use crate::{
 
 table! {
     /// One row per time to live that a ledger changed. Of several extensions in one ledger the longest counts (CAP-63).
-    ttl_snapshot_v1 { key: [key_hash, ledger_sequence], ledger: ledger_sequence }
+    ttl_snapshot_v1 {
+        key: [key_hash, ledger_sequence], ledger: ledger_sequence,
+        state: ttl
+    }
     columns {
         /// SHA-256 of the key of the data or code that it is the TTL of, 64 hex digits; joins `ledger_key_hash`.
         key_hash: Hex32 [bloom],
