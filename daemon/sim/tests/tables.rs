@@ -142,7 +142,9 @@ fn expected_rows(change: &EntryChange) -> Vec<(&'static str, Value)> {
             Key::ContractCode(key) => {
                 vec![("contract_code_snapshot_v1", with(json!({"contract_code_hash": hex(&key.hash.0)})))]
             }
-            Key::Ttl(key) => vec![("ttl_snapshot_v1", with(json!({"key_hash": hex(&key.key_hash.0), "evicted": true})))],
+            Key::Ttl(key) => {
+                vec![("ttl_snapshot_v1", with(json!({"key_hash": hex(&key.key_hash.0), "evicted": true})))]
+            }
             other => panic!("{other:?} cannot be evicted"),
         };
     }
@@ -167,8 +169,10 @@ fn rows_of(image: &LedgerEntry) -> Vec<(&'static str, Value)> {
         Data::Trustline(e) => vec![(
             "trustlines_snapshot_v1",
             match &e.asset {
-                stellar_xdr::TrustLineAsset::PoolShare(pool) => json!({"account_id": e.account_id.to_string(),
-                    "balance": e.balance, "liquidity_pool_id": hex(&pool.0.0), "flags": e.flags}),
+                stellar_xdr::TrustLineAsset::PoolShare(pool) => {
+                    json!({"account_id": e.account_id.to_string(),
+                    "balance": e.balance, "liquidity_pool_id": hex(&pool.0.0), "flags": e.flags})
+                }
                 asset => {
                     let parts = lake_core::text::AssetParts::from(asset);
                     json!({"account_id": e.account_id.to_string(), "balance": e.balance, "trust_limit": e.limit,
