@@ -9,9 +9,10 @@ export LAKE_SHARED ?= $(CURDIR)/../shared
 KILLS ?= 50
 READER_SECONDS ?= 60
 BENCH_RUNS ?= 5
+FUZZ_SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens crash-test reader-test headline chain-test bench lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens crash-test reader-test headline chain-test fuzz bench lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,16 +47,21 @@ crash-test: build ## KILLS=50 SIGKILLs at random moments: nothing lost, doubled 
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
 	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored
 
+fuzz: ## throw damaged and invented ledgers at decoding and extraction, FUZZ_SECONDS=1800
+	@tests/fuzz/run.sh $(FUZZ_SECONDS)
+
 bench: build ## ledgers/s, rows/s, CPU by stage and table, memory, bytes against a bare decode, BENCH_RUNS=5
 	$(CARGO) build --release -p lake-core --example tables
 	@tests/bench.sh $(BIN) $(BENCH_RUNS)
 
 lint: deps ## formatting and lints, warnings as errors
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --release -- -D warnings
 
 fmt: ## format the code
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
 
 doc: deps ## build the documentation of the crates
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps

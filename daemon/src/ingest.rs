@@ -144,7 +144,10 @@ fn open_source(args: &IngestArgs, network: &Network) -> Result<Arc<dyn Source>, 
         let wrong = || {
             AppError::new(
                 Exit::Usage,
-                format!("--source {}: use simulated:DENSITY[:SEED] with sparse, mixed or dense", args.source),
+                format!(
+                    "--source {}: use simulated:DENSITY[:SEED] with sparse, mixed, dense or everything",
+                    args.source
+                ),
             )
         };
         return endless(&SourceSettings::Simulated {

@@ -1,6 +1,7 @@
 //! The daemon as a library: each module is one part of the house, `app` builds it from the settings.
 
 pub mod app;
+pub mod backfill;
 pub mod bare;
 pub mod class;
 pub mod cli;

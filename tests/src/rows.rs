@@ -117,15 +117,15 @@ pub(crate) const OPERATIONS: Comparison = Comparison {
         ("op_success", "coalesce(operation_trace_code = 'op_success', false)"),
         (
             "amount",
-            "CASE WHEN type IN (1, 2, 3, 12) THEN amount WHEN type = 0 THEN starting_balance \
+            "CASE WHEN type IN (1, 2, 3, 4, 12, 14, 19) THEN amount WHEN type = 0 THEN starting_balance \
              WHEN type = 13 THEN source_amount END",
         ),
         (
             "asset",
-            "CASE WHEN type IN (1, 2) THEN asset WHEN type = 3 THEN selling_asset WHEN type = 12 THEN buying_asset \
-             WHEN type = 13 THEN source_asset END",
+            "CASE WHEN type IN (1, 2, 14, 19) THEN asset WHEN type IN (3, 4) THEN selling_asset \
+             WHEN type = 12 THEN buying_asset WHEN type = 13 THEN source_asset END",
         ),
-        ("destination", "CASE WHEN type IN (0, 1, 2, 13) THEN destination END"),
+        ("destination", "CASE WHEN type IN (0, 1, 2, 8, 13) THEN destination END"),
     ],
 };
 

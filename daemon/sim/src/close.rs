@@ -1,40 +1,43 @@
-//! Closing a ledger: fees of all, then classic transactions, then Soroban ones, then refunds; and the XDR of it all.
+//! Closing a ledger: fees of all, then classic transactions, then Soroban ones, refunds, upgrades and evictions.
 
 use std::collections::HashMap;
 
-use lake_core::{Hash32, LedgerSeq};
-use stellar_xdr::{
-    AccountId, Hash, InnerTransactionResult, InnerTransactionResultExt, InnerTransactionResultPair,
-    InnerTransactionResultResult, LedgerHeader, OperationResult, TransactionEventStage, TransactionResult,
-    TransactionResultExt, TransactionResultPair, TransactionResultResult,
-};
+use stellar_xdr::{AccountId, LedgerKey, LedgerUpgrade, Operation, OperationResult, TransactionEventStage};
 
 use crate::{
     apply::{self, Cx},
+    assemble::assemble,
     encode::{self, Seq},
     entries,
     header::{self, Closed},
     network::SimNetwork,
+    one_time,
+    refusal::{self, Refusal},
     soroban::{Outcome, fees},
-    truth::{self, LedgerTruth, Totals},
+    truth,
     tx::{self, Built, Plan},
+    upgrade::{self, Upgraded},
 };
 
 /// A transaction on its way through the ledger.
 #[derive(Debug)]
-struct Work {
-    built: Built,
-    fee_changes: Seq,
-    before: Seq,
-    operations: Seq,
-    results: Vec<OperationResult>,
-    applied: Vec<bool>,
-    successful: bool,
-    soroban: Outcome,
-    events: Seq,
-    operation_events: u64,
+pub(crate) struct Work {
+    pub(crate) built: Built,
+    pub(crate) fee_changes: Seq,
+    pub(crate) before: Seq,
+    pub(crate) operations: Seq,
+    pub(crate) results: Vec<OperationResult>,
+    pub(crate) applied: Vec<bool>,
+    pub(crate) successful: bool,
+    /// Why not even its first operation was applied, or none of them counts.
+    pub(crate) refusal: Option<Refusal>,
+    /// Trades of its operations, those left out that moved nothing.
+    pub(crate) trades: u64,
+    pub(crate) soroban: Outcome,
+    pub(crate) events: Seq,
+    pub(crate) operation_events: u64,
     refund: i64,
-    post: Seq,
+    pub(crate) post: Seq,
 }
 
 /// A closed ledger of which only the XDR is made so far.
@@ -42,13 +45,20 @@ struct Work {
 pub(crate) struct ClosedLedger {
     /// XDR of the `LedgerCloseMeta`.
     pub(crate) xdr: Vec<u8>,
-    work: Vec<Work>,
-    closed: Closed,
+    pub(crate) work: Vec<Work>,
+    pub(crate) closed: Closed,
+    /// Entries evicted, their TTL entries not counted.
+    pub(crate) evicted: u32,
 }
 
-/// Closes a ledger with these transactions.
-pub(crate) fn close(network: &mut SimNetwork, plans: Vec<Plan>) -> ClosedLedger {
+/// Closes a ledger with these transactions and upgrades.
+pub(crate) fn close(
+    network: &mut SimNetwork,
+    plans: Vec<Plan>,
+    upgrades: Vec<LedgerUpgrade>,
+) -> ClosedLedger {
     let seq = network.header.ledger_seq + 1;
+    let base_fee = network.header.base_fee;
     network.state.begin_ledger(seq);
     let mut work = prepare(network, plans);
     for one in &mut work {
@@ -70,8 +80,24 @@ pub(crate) fn close(network: &mut SimNetwork, plans: Vec<Plan>) -> ClosedLedger 
     for one in soroban {
         refund(network, one);
     }
-    let (xdr, closed) = assemble(network, &mut work);
-    ClosedLedger { xdr, work, closed }
+    let upgrades = upgrade::apply(network, upgrades);
+    let keys = network.state.evict();
+    let mut evicted = Seq::default();
+    keys.iter().for_each(|key| evicted.push(key));
+    let gone = keys.iter().filter(|key| !matches!(key, LedgerKey::Ttl(_))).count();
+    let (xdr, closed) = assemble(network, &mut work, &Rest { base_fee, upgrades, evicted });
+    ClosedLedger { xdr, work, closed, evicted: encode::count(gone) }
+}
+
+/// What a ledger consists of besides its transactions.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// Base fee of the transaction set, in stroops.
+    pub(crate) base_fee: u32,
+    /// Upgrades.
+    pub(crate) upgrades: Upgraded,
+    /// Keys of what was evicted.
+    pub(crate) evicted: Seq,
 }
 
 /// Builds the transactions, in apply order.
@@ -82,8 +108,8 @@ fn prepare(network: &SimNetwork, plans: Vec<Plan>) -> Vec<Work> {
         let source = entries::unmuxed(&plan.source);
         let known = network.state.account(&source).map_or(0, |account| account.seq_num.0);
         let seq = sequences.entry(source).or_insert(known);
-        *seq += 1;
-        let built = tx::build(&network.network_id, plan, *seq);
+        *seq = plan.seq.unwrap_or(*seq + 1);
+        let built = tx::build(&network.network_id, plan, *seq, network.header.base_fee);
         if built.soroban().is_some() { soroban.push(built) } else { classic.push(built) }
     }
     soroban.sort_by_key(|built| built.cluster);
@@ -104,6 +130,8 @@ impl Work {
             results: Vec::new(),
             applied: Vec::new(),
             successful: false,
+            refusal: None,
+            trades: 0,
             soroban: Outcome::default(),
             events: Seq::default(),
             operation_events: 0,
@@ -112,7 +140,7 @@ impl Work {
         }
     }
 
-    fn fee_charged(&self) -> i64 {
+    pub(crate) fn fee_charged(&self) -> i64 {
         self.built.fee - self.refund
     }
 }
@@ -136,48 +164,42 @@ fn consume_sequence(network: &mut SimNetwork, one: &mut Work) {
         network.state.touch_account(&one.built.fee_account());
         network.state.seal(&mut one.before, false);
     }
+    one.refusal = refusal::check(&network.state, &one.built);
+    if one.refusal.is_some_and(|refusal| !refusal.consumes_sequence()) {
+        return;
+    }
     if let Some(account) = network.state.account_mut(&one.built.source) {
         entries::set_sequence(account, one.built.tx.seq_num.0, ledger, time);
     }
     network.state.seal(&mut one.before, false);
+    one_time::spend(&mut network.state, &one.built);
+    network.state.seal(&mut one.before, false);
 }
 
 fn run(network: &mut SimNetwork, one: &mut Work) {
+    if one.refusal.is_some() {
+        one.applied = vec![false; one.built.tx.operations.len()];
+        return;
+    }
     let id_pool = network.header.id_pool;
     if let Some(data) = one.built.soroban() {
         one.soroban.non_refundable = fees::non_refundable(&data.resources);
     }
     one.successful = true;
-    let (mut events, mut changes) = (Seq::with_room(600), Seq::with_room(1200));
-    for operation in one.built.tx.operations.iter() {
-        events.clear();
-        changes.clear();
-        let id_pool_before = network.header.id_pool;
-        let mut cx = Cx {
-            state: &mut network.state,
-            assets: &mut network.assets,
-            id_pool: &mut network.header.id_pool,
-            events: &mut events,
-            source: one.built.source.clone(),
-            memo: &one.built.tx.memo,
-            network_id: network.network_id,
-            time: header::close_time(network.header.ledger_seq + 1),
-            soroban: &mut one.soroban,
-        };
-        let (result, ok) = apply::apply(&mut cx, operation);
-        if ok {
-            network.state.seal(&mut changes, true);
-        } else {
-            network.state.rollback_op();
-            network.header.id_pool = id_pool_before;
-        }
-        one.successful &= ok;
-        one.results.push(result);
-        one.applied.push(ok);
-        one.operation_events += u64::from(events.len());
-        one.operations.push_operation(&changes, &events);
+    let mut running =
+        Running { events: Seq::with_room(600), changes: Seq::with_room(1200), sponsorships: Vec::new() };
+    let operations = std::mem::take(&mut one.built.tx.operations);
+    for (operation, index) in operations.iter().zip(0..) {
+        run_operation(network, one, (operation, index), &mut running);
+    }
+    one.built.tx.operations = operations;
+    if one.successful && !running.sponsorships.is_empty() {
+        one.refusal = Some(Refusal::BadSponsorship);
+        one.applied.fill(false);
+        one.successful = false;
     }
     if one.successful {
+        one.trades = one.results.iter().map(truth::trades).sum();
         network.state.commit_transaction();
     } else {
         network.state.rollback_transaction();
@@ -186,7 +208,56 @@ fn run(network: &mut SimNetwork, one: &mut Work) {
         one.operation_events = 0;
         one.soroban.refundable = 0;
         one.soroban.rent = 0;
+        one.soroban.copies = 0;
+        one.soroban.return_value = None;
     }
+}
+
+/// What lasts from one operation of a transaction to the next.
+struct Running {
+    events: Seq,
+    changes: Seq,
+    sponsorships: Vec<(AccountId, AccountId)>,
+}
+
+fn run_operation(
+    network: &mut SimNetwork,
+    one: &mut Work,
+    (operation, index): (&Operation, u32),
+    running: &mut Running,
+) {
+    let Running { events, changes, sponsorships } = running;
+    events.clear();
+    changes.clear();
+    let id_pool_before = network.header.id_pool;
+    let mut cx = Cx {
+        state: &mut network.state,
+        assets: &mut network.assets,
+        id_pool: &mut network.header.id_pool,
+        events,
+        source: one.built.source.clone(),
+        transaction: (one.built.source.clone(), one.built.tx.seq_num.0),
+        index,
+        sponsorships,
+        memo: &one.built.tx.memo,
+        network_id: network.network_id,
+        time: header::close_time(network.header.ledger_seq + 1),
+        cluster: one.built.cluster,
+        resources: one.built.soroban(),
+        soroban: &mut one.soroban,
+    };
+    let (result, ok) = apply::apply(&mut cx, operation);
+    if ok {
+        network.state.seal(changes, true);
+    } else {
+        network.state.rollback_op();
+        network.header.id_pool = id_pool_before;
+    }
+    one.successful &= ok;
+    one.results.push(result);
+    one.applied.push(ok);
+    one.operation_events += u64::from(events.len());
+    one.operations.push_operation(changes, events);
 }
 
 /// Gives back what a Soroban transaction declared and did not use.
@@ -205,176 +276,4 @@ fn refund(network: &mut SimNetwork, one: &mut Work) {
     network.state.seal(&mut one.post, false);
     let event = network.assets.fee(&payer, -back, TransactionEventStage::AfterAllTxs);
     one.events.push(&event);
-}
-
-fn result_pair(one: &mut Work) -> TransactionResultPair {
-    let results = encode::vecm(std::mem::take(&mut one.results));
-    let result = match one.built.inner_hash {
-        None if one.successful => TransactionResultResult::TxSuccess(results),
-        None => TransactionResultResult::TxFailed(results),
-        Some(hash) => {
-            let result = if one.successful {
-                InnerTransactionResultResult::TxSuccess(results)
-            } else {
-                InnerTransactionResultResult::TxFailed(results)
-            };
-            let pair = InnerTransactionResultPair {
-                transaction_hash: Hash(hash.0),
-                result: InnerTransactionResult { fee_charged: 0, result, ext: InnerTransactionResultExt::V0 },
-            };
-            if one.successful {
-                TransactionResultResult::TxFeeBumpInnerSuccess(pair)
-            } else {
-                TransactionResultResult::TxFeeBumpInnerFailed(pair)
-            }
-        }
-    };
-    TransactionResultPair {
-        transaction_hash: Hash(one.built.hash.0),
-        result: TransactionResult { fee_charged: one.fee_charged(), result, ext: TransactionResultExt::V0 },
-    }
-}
-
-/// `GeneralizedTransactionSet`: a classic phase with at most one component, a parallel Soroban phase with one stage.
-fn put_tx_set(out: &mut Vec<u8>, network: &SimNetwork, work: &[Work]) {
-    encode::put_u32(out, 1);
-    out.extend_from_slice(&network.hash.0);
-    encode::put_u32(out, 2);
-    let (soroban, classic): (Vec<&Built>, Vec<&Built>) =
-        work.iter().map(|one| &one.built).partition(|built| built.soroban().is_some());
-    encode::put_u32(out, 0);
-    encode::put_len(out, usize::from(!classic.is_empty()));
-    if !classic.is_empty() {
-        encode::put_u32(out, 0);
-        put_base_fee(out, false);
-        put_envelopes(out, classic);
-    }
-    encode::put_u32(out, 1);
-    put_base_fee(out, soroban.is_empty());
-    encode::put_len(out, usize::from(!soroban.is_empty()));
-    if !soroban.is_empty() {
-        let clusters: Vec<&[&Built]> = soroban.chunk_by(|a, b| a.cluster == b.cluster).collect();
-        encode::put_len(out, clusters.len());
-        for cluster in clusters {
-            put_envelopes(out, cluster.to_vec());
-        }
-    }
-}
-
-fn put_base_fee(out: &mut Vec<u8>, none: bool) {
-    encode::put(out, &(!none).then_some(i64::from(header::BASE_FEE)));
-}
-
-/// Envelopes in the order of a set, which is not the order of applying.
-fn put_envelopes(out: &mut Vec<u8>, mut built: Vec<&Built>) {
-    built.sort_by_key(|one| one.order);
-    encode::put_len(out, built.len());
-    for one in built {
-        out.extend_from_slice(&one.envelope);
-    }
-}
-
-fn assemble(network: &mut SimNetwork, work: &mut [Work]) -> (Vec<u8>, Closed) {
-    let mut out = Vec::with_capacity(network.usual_bytes);
-    // The header comes first and is known last: its place is kept by one of the same length.
-    let mut closed = Closed { previous: network.hash, ..Closed::default() };
-    let mut header = network.header.clone();
-    header::advance(&mut header, &closed);
-    put_front(&mut out, &network.hash, &header);
-    let set_from = out.len();
-    put_tx_set(&mut out, network, work);
-    let set_to = out.len();
-    closed.tx_set = Hash32::sha256(&[out.get(set_from..set_to).unwrap_or_default()]);
-    let mut results = Vec::with_capacity(work.len() * 300 + 4);
-    encode::put_len(&mut results, work.len());
-    encode::put_len(&mut out, work.len());
-    for one in work {
-        let from = results.len();
-        encode::put(&mut results, &result_pair(one));
-        put_processing(&mut out, one, results.get(from..).unwrap_or_default());
-    }
-    closed.results = Hash32::sha256(&[&results]);
-    closed.state = Hash32::sha256(&[&network.header.bucket_list_hash.0, &closed.tx_set.0, &closed.results.0]);
-    encode::put_u32(&mut out, 0);
-    encode::put_u32(&mut out, 0);
-    out.extend_from_slice(&network.state.soroban_bytes().to_be_bytes());
-    encode::put_u32(&mut out, 0);
-
-    header::advance(&mut network.header, &closed);
-    network.hash = header::hash(&network.header);
-    let mut front = Vec::with_capacity(set_from);
-    put_front(&mut front, &network.hash, &network.header);
-    out.get_mut(..set_from).expect("the set comes after the front").copy_from_slice(&front);
-    network.usual_bytes = out.len() + out.len() / 4;
-    (out, closed)
-}
-
-/// All that comes before the transaction set: versions, extension and header.
-fn put_front(out: &mut Vec<u8>, hash: &Hash32, header: &LedgerHeader) {
-    encode::put_u32(out, 2);
-    encode::put_u32(out, 1);
-    encode::put_u32(out, 0);
-    out.extend_from_slice(&fees::WRITE_1KB.to_be_bytes());
-    out.extend_from_slice(&hash.0);
-    encode::put(out, header);
-    encode::put_u32(out, 0);
-}
-
-/// One `TransactionResultMetaV1`.
-fn put_processing(out: &mut Vec<u8>, one: &Work, pair: &[u8]) {
-    encode::put_u32(out, 0);
-    out.extend_from_slice(pair);
-    one.fee_changes.write(out);
-    encode::put_u32(out, 4);
-    encode::put_u32(out, 0);
-    one.before.write(out);
-    one.operations.write(out);
-    encode::put_u32(out, 0);
-    encode::put(out, &one.built.soroban().map(|_| one.soroban.meta()));
-    one.events.write(out);
-    one.soroban.diagnostics.write(out);
-    one.post.write(out);
-}
-
-/// The truth about the ledger that `network` has just closed.
-pub(crate) fn tell(network: &SimNetwork, ledger: &ClosedLedger) -> LedgerTruth {
-    let ClosedLedger { xdr, work, closed } = ledger;
-    let header = &network.header;
-    let mut totals = Totals {
-        fee_pool: header.fee_pool,
-        total_coins: header.total_coins,
-        xdr_bytes: u64::from(encode::count(xdr.len())),
-        ..Totals::default()
-    };
-    let (mut transactions, mut operations) = (Vec::with_capacity(work.len()), Vec::new());
-    for one in work {
-        let count = u64::from(encode::count(one.built.tx.operations.len()));
-        let soroban = u64::from(one.built.soroban().is_some());
-        let good = u64::from(one.successful);
-        totals.successful += good;
-        totals.failed += 1 - good;
-        totals.fee_bumps += u64::from(one.built.bump.is_some());
-        totals.soroban_transactions += soroban;
-        totals.operations += good * count;
-        totals.envelope_operations += count;
-        totals.soroban_operations += soroban * count;
-        totals.operation_events += one.operation_events;
-        totals.transaction_events += u64::from(one.events.len());
-        totals.diagnostic_events += u64::from(one.soroban.diagnostics.len());
-        totals.fee_charged += one.fee_charged();
-        transactions.push(truth::transaction(&one.built, one.successful, one.fee_charged()));
-        operations.extend(truth::operations(&one.built, one.successful, &one.applied, &network.assets));
-    }
-    LedgerTruth {
-        seq: LedgerSeq::new(header.ledger_seq),
-        hash: network.hash,
-        previous_hash: closed.previous,
-        tx_set_hash: closed.tx_set,
-        tx_set_result_hash: closed.results,
-        closed_at: i64::try_from(header.scp_value.close_time.0).unwrap_or(i64::MAX),
-        protocol: header.ledger_version,
-        transactions,
-        operations,
-        totals,
-    }
 }

@@ -11,11 +11,14 @@ pub enum Density {
     Mixed,
     /// Like mainnet: about 265 transactions, 700 operations and 1 MB of XDR.
     Dense,
+    /// Like a quiet testnet on which everything happens that can: all types of operations with good and bad results,
+    /// all kinds of entries, archival and upgrades, over and over within 200 ledgers.
+    Everything,
 }
 
 /// A word that names no density.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("density {word:?} is unknown: use sparse, mixed or dense")]
+#[error("density {word:?} is unknown: use sparse, mixed, dense or everything")]
 pub struct ParseDensityError {
     /// The word as given.
     pub word: String,
@@ -27,7 +30,15 @@ impl fmt::Display for Density {
             Self::Sparse => "sparse",
             Self::Mixed => "mixed",
             Self::Dense => "dense",
+            Self::Everything => "everything",
         })
+    }
+}
+
+impl Density {
+    /// Whether the network has few people.
+    pub(crate) fn is_small(self) -> bool {
+        matches!(self, Self::Sparse | Self::Everything)
     }
 }
 
@@ -39,6 +50,7 @@ impl FromStr for Density {
             "sparse" => Ok(Self::Sparse),
             "mixed" => Ok(Self::Mixed),
             "dense" => Ok(Self::Dense),
+            "everything" => Ok(Self::Everything),
             other => Err(ParseDensityError { word: other.to_owned() }),
         }
     }
@@ -61,10 +73,10 @@ mod tests {
 
     #[test]
     fn a_density_reads_back_as_it_prints() {
-        for density in [Density::Sparse, Density::Mixed, Density::Dense] {
+        for density in [Density::Sparse, Density::Mixed, Density::Dense, Density::Everything] {
             assert_eq!(density.to_string().parse(), Ok(density));
         }
         let error = "thick".parse::<Density>().expect_err("no such density");
-        assert_eq!(error.to_string(), "density \"thick\" is unknown: use sparse, mixed or dense");
+        assert_eq!(error.to_string(), "density \"thick\" is unknown: use sparse, mixed, dense or everything");
     }
 }

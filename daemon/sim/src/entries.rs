@@ -4,9 +4,10 @@ use stellar_xdr::{
     AccountEntry, AccountEntryExt, AccountEntryExtensionV1, AccountEntryExtensionV1Ext,
     AccountEntryExtensionV2, AccountEntryExtensionV2Ext, AccountEntryExtensionV3, AccountId, AlphaNum4,
     AlphaNum12, Asset, AssetCode4, AssetCode12, ChangeTrustAsset, ExtensionPoint, Hash, Int128Parts,
-    LedgerKey, LedgerKeyTtl, Liabilities, MuxedAccount, MuxedAccountMed25519, PublicKey, ScAddress, ScSymbol,
-    ScVal, SequenceNumber, Thresholds, TimePoint, TrustLineAsset, TrustLineEntry, TrustLineEntryExt,
-    TrustLineEntryV1, TrustLineEntryV1Ext, Uint256, VecM,
+    LedgerEntry, LedgerEntryExt, LedgerKey, LedgerKeyTtl, Liabilities, MuxedAccount, MuxedAccountMed25519,
+    PublicKey, ScAddress, ScSymbol, ScVal, SequenceNumber, Signer, SponsorshipDescriptor, Thresholds,
+    TimePoint, TrustLineAsset, TrustLineEntry, TrustLineEntryExt, TrustLineEntryExtensionV2,
+    TrustLineEntryExtensionV2Ext, TrustLineEntryV1, TrustLineEntryV1Ext, Uint256, VecM,
 };
 
 use lake_core::Hash32;
@@ -15,8 +16,14 @@ use crate::encode;
 
 /// Stroops per XLM, and the smallest units per whole credit asset.
 pub(crate) const ONE: i64 = 10_000_000;
-/// Reserve per entry, in stroops.
+/// Reserve per entry at genesis, in stroops.
 pub(crate) const BASE_RESERVE: i64 = 5_000_000;
+/// Flag of a trustline that may be used.
+pub(crate) const AUTHORIZED: u32 = 1;
+/// Flag of a trustline that keeps its offers and no more.
+pub(crate) const MAINTAINS: u32 = 2;
+/// Flag of a trustline, or of a claimable balance's source, that its issuer can take from.
+pub(crate) const CLAWBACK: u32 = 4;
 
 /// The account with this key.
 pub(crate) fn account_id(key: [u8; 32]) -> AccountId {
@@ -114,9 +121,9 @@ pub(crate) fn new_account(id: AccountId, balance: i64, ledger: u32) -> AccountEn
     }
 }
 
-/// A trustline with nothing on it, authorized.
-pub(crate) fn new_trustline(id: AccountId, asset: TrustLineAsset, limit: i64) -> TrustLineEntry {
-    TrustLineEntry { account_id: id, asset, balance: 0, limit, flags: 1, ext: TrustLineEntryExt::V0 }
+/// A trustline with nothing on it.
+pub(crate) fn new_trustline(id: AccountId, asset: TrustLineAsset, limit: i64, flags: u32) -> TrustLineEntry {
+    TrustLineEntry { account_id: id, asset, balance: 0, limit, flags, ext: TrustLineEntryExt::V0 }
 }
 
 /// Buying and selling liabilities of an account.
@@ -146,7 +153,7 @@ fn extension_v2(account: &mut AccountEntry) -> &mut AccountEntryExtensionV2 {
     let signers = account.signers.len();
     let v1 = extension_v1(account);
     if matches!(v1.ext, AccountEntryExtensionV1Ext::V0) {
-        let sponsors = vec![stellar_xdr::SponsorshipDescriptor(None); signers];
+        let sponsors = vec![SponsorshipDescriptor(None); signers];
         v1.ext = AccountEntryExtensionV1Ext::V2(AccountEntryExtensionV2 {
             signer_sponsoring_i_ds: encode::vecm(sponsors),
             ..Default::default()
@@ -168,13 +175,83 @@ pub(crate) fn set_sequence(account: &mut AccountEntry, seq: i64, ledger: u32, ti
     });
 }
 
-/// Keeps the list of signer sponsors as long as the list of signers.
-pub(crate) fn resize_signer_sponsors(account: &mut AccountEntry) {
-    let signers = account.signers.len();
-    if let AccountEntryExt::V1(v1) = &mut account.ext
-        && let AccountEntryExtensionV1Ext::V2(v2) = &mut v1.ext
-    {
-        v2.signer_sponsoring_i_ds = encode::vecm(vec![stellar_xdr::SponsorshipDescriptor(None); signers]);
+/// Ledger and time in which the account's sequence number was set; 0 when it was not since protocol 19.
+pub(crate) fn sequence_noted(account: &AccountEntry) -> (u32, u64) {
+    match &account.ext {
+        AccountEntryExt::V1(AccountEntryExtensionV1 {
+            ext:
+                AccountEntryExtensionV1Ext::V2(AccountEntryExtensionV2 {
+                    ext: AccountEntryExtensionV2Ext::V3(v3),
+                    ..
+                }),
+            ..
+        }) => (v3.seq_ledger, v3.seq_time.0),
+        AccountEntryExt::V0 | AccountEntryExt::V1(_) => (0, 0),
+    }
+}
+
+/// Who sponsors the signers of an account, as far as the list goes.
+fn signer_sponsors(account: &AccountEntry) -> &[SponsorshipDescriptor] {
+    match &account.ext {
+        AccountEntryExt::V1(AccountEntryExtensionV1 { ext: AccountEntryExtensionV1Ext::V2(v2), .. }) => {
+            &v2.signer_sponsoring_i_ds
+        }
+        AccountEntryExt::V0 | AccountEntryExt::V1(_) => &[],
+    }
+}
+
+/// Whether the signers of two images of an account have the same sponsors. A list that is not there sponsors nobody.
+pub(crate) fn same_sponsors(a: &AccountEntry, b: &AccountEntry) -> bool {
+    let sponsors = |account| signer_sponsors(account).iter().filter_map(|sponsor| sponsor.0.as_ref());
+    signer_sponsors(a) == signer_sponsors(b) || sponsors(a).chain(sponsors(b)).next().is_none()
+}
+
+/// The signers of an account, each with its sponsor.
+pub(crate) fn signers(account: &AccountEntry) -> Vec<(Signer, Option<AccountId>)> {
+    let sponsors = signer_sponsors(account).iter().map(|sponsor| sponsor.0.clone());
+    account.signers.iter().cloned().zip(sponsors.chain(std::iter::repeat(None))).collect()
+}
+
+/// Sets the signers of an account: the list of sponsors is made when one needs it and kept as long as the other.
+pub(crate) fn set_signers(account: &mut AccountEntry, signers: Vec<(Signer, Option<AccountId>)>) {
+    let sponsored = signers.iter().any(|(_, sponsor)| sponsor.is_some());
+    let (signers, sponsors): (Vec<_>, Vec<_>) = signers.into_iter().unzip();
+    account.signers = encode::vecm(signers);
+    let has_list = matches!(&account.ext, AccountEntryExt::V1(v1)
+        if matches!(v1.ext, AccountEntryExtensionV1Ext::V2(_)));
+    if sponsored || has_list {
+        let sponsors = sponsors.into_iter().map(SponsorshipDescriptor).collect();
+        extension_v2(account).signer_sponsoring_i_ds = encode::vecm(sponsors);
+    }
+}
+
+/// How many reserves the account pays for others, and how many others pay for it.
+pub(crate) fn sponsorships(account: &AccountEntry) -> (u32, u32) {
+    match &account.ext {
+        AccountEntryExt::V1(AccountEntryExtensionV1 { ext: AccountEntryExtensionV1Ext::V2(v2), .. }) => {
+            (v2.num_sponsoring, v2.num_sponsored)
+        }
+        AccountEntryExt::V0 | AccountEntryExt::V1(_) => (0, 0),
+    }
+}
+
+/// Changes how many reserves the account pays for others.
+pub(crate) fn add_sponsoring(account: &mut AccountEntry, count: i32) {
+    let v2 = extension_v2(account);
+    v2.num_sponsoring = v2.num_sponsoring.saturating_add_signed(count);
+}
+
+/// Changes how many reserves others pay for the account.
+pub(crate) fn add_sponsored(account: &mut AccountEntry, count: i32) {
+    let v2 = extension_v2(account);
+    v2.num_sponsored = v2.num_sponsored.saturating_add_signed(count);
+}
+
+/// Who sponsors an entry.
+pub(crate) fn sponsor(entry: &LedgerEntry) -> Option<&AccountId> {
+    match &entry.ext {
+        LedgerEntryExt::V0 => None,
+        LedgerEntryExt::V1(v1) => v1.sponsoring_id.0.as_ref(),
     }
 }
 
@@ -200,14 +277,52 @@ pub(crate) fn line_liabilities_mut(line: &mut TrustLineEntry) -> &mut Liabilitie
     }
 }
 
-/// What an account must keep of its native balance.
-pub(crate) fn minimum_balance(account: &AccountEntry, more_entries: u32) -> i64 {
-    (2 + i64::from(account.num_sub_entries) + i64::from(more_entries)) * BASE_RESERVE
+/// Changes how many pools the line's asset is in.
+pub(crate) fn add_pool_use(line: &mut TrustLineEntry, count: i32) {
+    line_liabilities_mut(line);
+    if let TrustLineEntryExt::V1(v1) = &mut line.ext {
+        if matches!(v1.ext, TrustLineEntryV1Ext::V0) {
+            v1.ext = TrustLineEntryV1Ext::V2(TrustLineEntryExtensionV2 {
+                liquidity_pool_use_count: 0,
+                ext: TrustLineEntryExtensionV2Ext::V0,
+            });
+        }
+        if let TrustLineEntryV1Ext::V2(v2) = &mut v1.ext {
+            v2.liquidity_pool_use_count += count;
+        }
+    }
+}
+
+/// How many pools the line's asset is in.
+pub(crate) fn pool_use(line: &TrustLineEntry) -> i32 {
+    match &line.ext {
+        TrustLineEntryExt::V1(TrustLineEntryV1 { ext: TrustLineEntryV1Ext::V2(v2), .. }) => {
+            v2.liquidity_pool_use_count
+        }
+        TrustLineEntryExt::V0 | TrustLineEntryExt::V1(_) => 0,
+    }
+}
+
+/// What an account must keep of its native balance at this reserve per entry, with so many entries more than it has.
+pub(crate) fn minimum_balance(account: &AccountEntry, more_entries: u32, reserve: i64) -> i64 {
+    let (sponsoring, sponsored) = sponsorships(account);
+    let entries = i64::from(account.num_sub_entries) + i64::from(more_entries) + i64::from(sponsoring);
+    (2 + entries - i64::from(sponsored)) * reserve
+}
+
+/// Whether an account can keep so many entries more.
+pub(crate) fn has_reserve(account: &AccountEntry, more_entries: u32, reserve: i64) -> bool {
+    account.balance - account_liabilities(account).selling >= minimum_balance(account, more_entries, reserve)
+}
+
+/// SHA-256 of a key.
+pub(crate) fn key_hash(key: &LedgerKey) -> Hash {
+    Hash(Hash32::sha256(&[&encode::xdr(key)]).0)
 }
 
 /// Key of the TTL entry that belongs to a contract entry.
 pub(crate) fn ttl_key(key: &LedgerKey) -> LedgerKey {
-    LedgerKey::Ttl(LedgerKeyTtl { key_hash: Hash(Hash32::sha256(&[&encode::xdr(key)]).0) })
+    LedgerKey::Ttl(LedgerKeyTtl { key_hash: key_hash(key) })
 }
 
 /// A contract symbol.

@@ -5,7 +5,7 @@ use stellar_strkey::ed25519;
 use stellar_xdr::{
     AccountId, Asset, ContractEvent, ContractEventBody, ContractEventType, ContractEventV0, ContractId,
     ContractIdPreimage, ExtensionPoint, Hash, HashIdPreimage, HashIdPreimageContractId, Memo, MuxedAccount,
-    ScBytes, ScMap, ScMapEntry, ScString, ScVal, TransactionEvent, TransactionEventStage,
+    ScAddress, ScBytes, ScMap, ScMapEntry, ScString, ScVal, TransactionEvent, TransactionEventStage,
 };
 
 use crate::{encode, entries, hasher::Map};
@@ -25,12 +25,13 @@ pub(crate) fn contract_event(id: &ContractId, topics: Vec<ScVal>, data: ScVal) -
 pub(crate) struct AssetContracts {
     network_id: [u8; 32],
     known: Map<Asset, (ContractId, ScVal)>,
+    assets: Map<ContractId, Asset>,
 }
 
 impl AssetContracts {
     /// The asset contracts of the network with this id.
     pub(crate) fn new(network_id: [u8; 32]) -> Self {
-        Self { network_id, known: Map::default() }
+        Self { network_id, known: Map::default(), assets: Map::default() }
     }
 
     /// The id of the asset's contract and its name as the last topic of its events.
@@ -42,7 +43,13 @@ impl AssetContracts {
         let name = name(asset).into_bytes();
         let found = (id, ScVal::String(ScString(name.try_into().expect("an asset's name is short"))));
         self.known.insert(asset.clone(), found.clone());
+        self.assets.insert(found.0.clone(), asset.clone());
         found
+    }
+
+    /// The asset of a contract, if it was seen before.
+    pub(crate) fn asset_of(&self, id: &ContractId) -> Option<Asset> {
+        self.assets.get(id).cloned()
     }
 
     /// The asset's name, from what is known already where it is.
@@ -54,25 +61,42 @@ impl AssetContracts {
         known.unwrap_or_else(|| name(asset))
     }
 
-    /// Money that moved: `transfer`, or `mint` and `burn` when one side is the issuer.
-    pub(crate) fn moved(
+    /// Money that moved, with the id (or memo) that says whom it is for: `transfer`, or `mint` and `burn` when one side is
+    /// the issuer. A `burn` is for nobody.
+    pub(crate) fn moved_for(
         &mut self,
         asset: &Asset,
-        from: &AccountId,
-        to: &AccountId,
-        data: ScVal,
+        (from, to): (ScAddress, ScAddress),
+        amount: i64,
+        id: Option<ScVal>,
     ) -> ContractEvent {
-        let (id, name) = self.of(asset);
-        let issued = entries::issues(from, asset);
-        let redeemed = entries::issues(to, asset);
-        let topics = match (issued, redeemed) {
-            (true, false) => vec![entries::symbol("mint"), entries::address(to), name],
-            (false, true) => vec![entries::symbol("burn"), entries::address(from), name],
+        let (contract, name) = self.of(asset);
+        let issues = |address: &ScAddress| matches!(address, ScAddress::Account(account) if entries::issues(account, asset));
+        let (issued, redeemed) = (issues(&from), issues(&to));
+        let number = entries::i128_val(amount);
+        let (from, to) = (ScVal::Address(from), ScVal::Address(to));
+        let (topics, data) = match (issued, redeemed) {
+            (true, false) => (vec![entries::symbol("mint"), to, name], with_id(number, id)),
+            (false, true) => (vec![entries::symbol("burn"), from, name], number),
             (true, true) | (false, false) => {
-                vec![entries::symbol("transfer"), entries::address(from), entries::address(to), name]
+                (vec![entries::symbol("transfer"), from, to, name], with_id(number, id))
             }
         };
-        contract_event(&id, topics, data)
+        contract_event(&contract, topics, data)
+    }
+
+    /// An issuer took back what `from` held.
+    pub(crate) fn clawed_back(&mut self, asset: &Asset, from: ScAddress, amount: i64) -> ContractEvent {
+        let (contract, name) = self.of(asset);
+        let topics = vec![entries::symbol("clawback"), ScVal::Address(from), name];
+        contract_event(&contract, topics, entries::i128_val(amount))
+    }
+
+    /// An issuer authorized a holder, or no longer does.
+    pub(crate) fn set_authorized(&mut self, asset: &Asset, holder: ScAddress, yes: bool) -> ContractEvent {
+        let (contract, name) = self.of(asset);
+        let topics = vec![entries::symbol("set_authorized"), ScVal::Address(holder), name];
+        contract_event(&contract, topics, ScVal::Bool(yes))
     }
 
     /// A fee that `payer` paid (or, below zero, got back).
@@ -104,11 +128,11 @@ pub(crate) fn contract_id(network_id: [u8; 32], preimage: ContractIdPreimage) ->
     ContractId(Hash(Hash32::sha256(&[&encode::xdr(&preimage)]).0))
 }
 
-/// Data of a transfer: the amount alone, or with the muxed id or memo that says whom it is for.
-pub(crate) fn amount_for(amount: i64, to: &MuxedAccount, memo: &Memo) -> ScVal {
-    let id = match (to, memo) {
+/// Whom a payment is for behind its destination: the muxed id or, for a plain account, the memo.
+pub(crate) fn recipient(to: &MuxedAccount, memo: &Memo) -> Option<ScVal> {
+    Some(match (to, memo) {
         (MuxedAccount::MuxedEd25519(to), _) => ScVal::U64(to.id),
-        (MuxedAccount::Ed25519(_), Memo::None) => return entries::i128_val(amount),
+        (MuxedAccount::Ed25519(_), Memo::None) => return None,
         (MuxedAccount::Ed25519(_), Memo::Id(id)) => ScVal::U64(*id),
         (MuxedAccount::Ed25519(_), Memo::Text(text)) => {
             ScVal::String(ScString(text.to_vec().try_into().expect("a memo is short")))
@@ -116,9 +140,14 @@ pub(crate) fn amount_for(amount: i64, to: &MuxedAccount, memo: &Memo) -> ScVal {
         (MuxedAccount::Ed25519(_), Memo::Hash(hash) | Memo::Return(hash)) => {
             ScVal::Bytes(ScBytes(hash.0.to_vec().try_into().expect("a hash is short")))
         }
-    };
+    })
+}
+
+/// Data of a transfer: the amount alone, or with the id that says whom it is for.
+fn with_id(amount: ScVal, id: Option<ScVal>) -> ScVal {
+    let Some(id) = id else { return amount };
     let map = vec![
-        ScMapEntry { key: entries::symbol("amount"), val: entries::i128_val(amount) },
+        ScMapEntry { key: entries::symbol("amount"), val: amount },
         ScMapEntry { key: entries::symbol("to_muxed_id"), val: id },
     ];
     ScVal::Map(Some(ScMap(encode::vecm(map))))

@@ -1,12 +1,15 @@
-//! A quick hash for maps whose keys nobody outside chooses. No map is ever iterated, so its order shows nowhere.
+//! A quick hash for maps whose keys nobody outside chooses. No order of a map shows in a ledger.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasherDefault, Hasher},
 };
 
 /// A map with the quick hash.
 pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
+
+/// A set with the quick hash.
+pub(crate) type Set<K> = HashSet<K, BuildHasherDefault<Quick>>;
 
 /// Rotate, xor, multiply: eight bytes at a time.
 #[derive(Clone, Copy, Debug, Default)]

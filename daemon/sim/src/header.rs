@@ -3,7 +3,7 @@
 use lake_core::Hash32;
 use stellar_xdr::{
     Hash, LedgerCloseValueSignature, LedgerHeader, LedgerHeaderExt, NodeId, Signature, StellarValue,
-    StellarValueExt, TimePoint, VecM,
+    StellarValueExt, TimePoint, UpgradeType, VecM,
 };
 
 use crate::{encode, entries, tx};
@@ -12,8 +12,8 @@ use crate::{encode, entries, tx};
 pub(crate) const PROTOCOL: u32 = 26;
 /// All the money there is, in stroops: 100 billion XLM.
 pub(crate) const TOTAL_COINS: i64 = 1_000_000_000_000_000_000;
-/// Fee per operation, in stroops.
-pub(crate) const BASE_FEE: u32 = 100;
+/// Fee per operation at genesis, in stroops.
+const BASE_FEE: u32 = 100;
 /// Close time of genesis: 2026-01-01T00:00:00Z.
 const GENESIS_TIME: u64 = 1_767_225_600;
 /// Seconds from one ledger to the next.
@@ -61,12 +61,14 @@ pub(crate) struct Closed {
     pub(crate) results: Hash32,
     /// Stands for the hash of the state after the ledger.
     pub(crate) state: Hash32,
+    /// XDR of the upgrades that took effect.
+    pub(crate) upgrades: VecM<UpgradeType, 6>,
 }
 
 impl Default for Closed {
     fn default() -> Self {
         let none = Hash32([0; 32]);
-        Self { previous: none, tx_set: none, results: none, state: none }
+        Self { previous: none, tx_set: none, results: none, state: none, upgrades: VecM::default() }
     }
 }
 
@@ -79,7 +81,7 @@ pub(crate) fn advance(header: &mut LedgerHeader, closed: &Closed) {
     header.scp_value = StellarValue {
         tx_set_hash: Hash(closed.tx_set.0),
         close_time: TimePoint(close_time(header.ledger_seq)),
-        upgrades: VecM::default(),
+        upgrades: closed.upgrades.clone(),
         ext: StellarValueExt::Signed(LedgerCloseValueSignature {
             node_id: NodeId(entries::account_id(node).0),
             signature: Signature(signature.try_into().expect("a signature has 64 bytes")),

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lake_core::{Hash32, LedgerSeq, Network, RawLedger};
-use stellar_xdr::{LedgerEntryData, LedgerHeader};
+use stellar_xdr::{LedgerEntry, LedgerEntryData, LedgerHeader, LedgerKey};
 
 use crate::{
+    books::EntryChange,
     close::{self, ClosedLedger},
     config::SimConfig,
     entries,
     events::AssetContracts,
     header::{self, TOTAL_COINS},
+    settings,
     state::{self, State},
-    truth::LedgerTruth,
+    truth::{self, LedgerTruth},
     workload::Workload,
 };
 
@@ -24,6 +26,8 @@ pub struct SimLedger {
     pub raw: RawLedger,
     /// What is in it.
     pub truth: LedgerTruth,
+    /// What it did to the entries: one net change per entry, in the order of the first changes.
+    pub changes: Vec<EntryChange>,
 }
 
 /// A simulated network, about to close its next ledger. A clone is a checkpoint: both go on alike.
@@ -54,6 +58,12 @@ impl SimNetwork {
         let mut account = entries::new_account(root.clone(), TOTAL_COINS, 1);
         account.seq_num = stellar_xdr::SequenceNumber(0);
         state.put(state::account_key(&root), LedgerEntryData::Account(account));
+        state.set_base_reserve(entries::BASE_RESERVE);
+        let lifetimes = workload.lifetimes();
+        state.set_lifetimes(lifetimes);
+        for setting in settings::genesis(lifetimes) {
+            state.put(settings::key(&setting), LedgerEntryData::ConfigSetting(setting));
+        }
         state.seal(&mut Default::default(), false);
         Self {
             origin: format!("simulated {} network, seed {}", config.density, config.seed).into(),
@@ -75,14 +85,37 @@ impl SimNetwork {
     /// Closes the next ledger.
     pub fn close_ledger(&mut self) -> SimLedger {
         let ledger = self.close();
-        let truth = close::tell(self, &ledger);
+        let changes = self.state.take_changes();
+        let truth = truth::tell(self, &ledger, &changes);
         let xdr = Bytes::from(ledger.xdr);
-        SimLedger { raw: RawLedger { seq: truth.seq, xdr, origin: self.origin.clone() }, truth }
+        SimLedger { raw: RawLedger { seq: truth.seq, xdr, origin: self.origin.clone() }, truth, changes }
+    }
+
+    /// All entries of the ledger state after the last closed ledger, in no particular order.
+    ///
+    /// Contract entries whose time is over stand here until they are evicted: see [`SimNetwork::live_until`].
+    pub fn entries(&self) -> impl Iterator<Item = (&LedgerKey, &LedgerEntry)> {
+        self.state.entries()
+    }
+
+    /// The entry under `key` after the last closed ledger.
+    pub fn entry(&self, key: &LedgerKey) -> Option<&LedgerEntry> {
+        self.state.entry(key)
+    }
+
+    /// Persistent contract entries that were evicted and can be restored, in no particular order.
+    pub fn archived(&self) -> impl Iterator<Item = (&LedgerKey, &LedgerEntry)> {
+        self.state.archived_entries()
+    }
+
+    /// The last ledger in which the contract entry under `key` lives; `None` without a TTL entry.
+    pub fn live_until(&self, key: &LedgerKey) -> Option<LedgerSeq> {
+        self.state.live_until(key).map(LedgerSeq::new)
     }
 
     fn close(&mut self) -> ClosedLedger {
-        let plans = self.workload.plan(&self.state, self.header.ledger_seq + 1);
-        close::close(self, plans)
+        let (plans, upgrades) = self.workload.plan(&self.state, &self.header);
+        close::close(self, plans, upgrades)
     }
 
     /// Goes on until `seq` is next. Ledgers in between are made and dropped: hashes depend on all of them.

@@ -1,9 +1,20 @@
 //! What really happened in a ledger, noted while it happened and not read back from its XDR.
 
 use lake_core::{Hash32, LedgerSeq};
-use stellar_xdr::{AccountId, Asset, MuxedAccount, OperationBody};
+use stellar_xdr::{
+    AccountId, Asset, ClaimAtom, ManageBuyOfferResult, ManageSellOfferResult, MuxedAccount, OperationBody,
+    OperationResult, OperationResultTr, PathPaymentStrictReceiveResult, PathPaymentStrictSendResult,
+};
 
-use crate::{entries, events::AssetContracts, tx::Built};
+use crate::{
+    books::EntryChange,
+    close::{ClosedLedger, Work},
+    encode, entries,
+    events::AssetContracts,
+    network::SimNetwork,
+    rows::TableRows,
+    tx::Built,
+};
 
 /// One ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +39,8 @@ pub struct LedgerTruth {
     pub operations: Vec<OpTruth>,
     /// Sums.
     pub totals: Totals,
+    /// Rows that each table must have for this ledger.
+    pub rows: TableRows,
 }
 
 /// Sums over one ledger, or over a range where the field makes sense as a sum.
@@ -90,6 +103,8 @@ pub struct TxTruth {
     pub soroban: bool,
     /// Result in Horizon's words, e.g. `tx_success`.
     pub result: &'static str,
+    /// Result of the inner transaction of a fee bump in Horizon's words.
+    pub inner_result: Option<&'static str>,
 }
 
 /// One operation.
@@ -105,7 +120,7 @@ pub struct OpTruth {
     pub source: String,
     /// Whether its transaction succeeded.
     pub successful: bool,
-    /// Whether it succeeded itself, whatever became of its transaction.
+    /// Whether it has a result of its own that is a success, whatever became of its transaction.
     pub applied: bool,
     /// Amount that the operation names, where it names one.
     pub amount: Option<i64>,
@@ -128,8 +143,13 @@ fn muxed_strkey(account: &MuxedAccount) -> Option<String> {
 }
 
 /// What can be said of a transaction once it is applied.
-pub(crate) fn transaction(built: &Built, successful: bool, fee_charged: i64) -> TxTruth {
-    let bump = built.bump.is_some();
+fn transaction(one: &Work) -> TxTruth {
+    let (built, bump) = (&one.built, one.built.bump.is_some());
+    let own = match (one.refusal, one.successful) {
+        (Some(refusal), _) => refusal.word(),
+        (None, true) => "tx_success",
+        (None, false) => "tx_failed",
+    };
     TxTruth {
         hash: built.hash,
         inner_hash: built.inner_hash,
@@ -137,27 +157,103 @@ pub(crate) fn transaction(built: &Built, successful: bool, fee_charged: i64) -> 
         source_muxed: muxed_strkey(&built.tx.source_account),
         fee_account: bump.then(|| strkey(&built.fee_account())),
         account_sequence: built.tx.seq_num.0,
-        successful,
-        fee_charged,
+        successful: one.successful,
+        fee_charged: one.fee_charged(),
         max_fee: built.max_fee(),
-        operation_count: crate::encode::count(built.tx.operations.len()),
+        operation_count: encode::count(built.tx.operations.len()),
         soroban: built.soroban().is_some(),
-        result: match (bump, successful) {
-            (false, true) => "tx_success",
-            (false, false) => "tx_failed",
+        result: match (bump, one.successful) {
+            (false, _) => own,
             (true, true) => "tx_fee_bump_inner_success",
             (true, false) => "tx_fee_bump_inner_failed",
         },
+        inner_result: bump.then_some(own),
+    }
+}
+
+/// Claim atoms of a result that moved something.
+pub(crate) fn trades(result: &OperationResult) -> u64 {
+    let OperationResult::OpInner(inner) = result else { return 0 };
+    let atoms = if let OperationResultTr::ManageSellOffer(ManageSellOfferResult::Success(success))
+    | OperationResultTr::ManageBuyOffer(ManageBuyOfferResult::Success(success)) = inner
+    {
+        success.offers_claimed.as_slice()
+    } else if let OperationResultTr::PathPaymentStrictReceive(result) = inner
+        && let PathPaymentStrictReceiveResult::Success(success) = result
+    {
+        success.offers.as_slice()
+    } else if let OperationResultTr::PathPaymentStrictSend(result) = inner
+        && let PathPaymentStrictSendResult::Success(success) = result
+    {
+        success.offers.as_slice()
+    } else {
+        return 0;
+    };
+    let moved = |atom: &&ClaimAtom| match atom {
+        ClaimAtom::V0(atom) => atom.amount_sold != 0 || atom.amount_bought != 0,
+        ClaimAtom::OrderBook(atom) => atom.amount_sold != 0 || atom.amount_bought != 0,
+        ClaimAtom::LiquidityPool(atom) => atom.amount_sold != 0 || atom.amount_bought != 0,
+    };
+    u64::from(encode::count(atoms.iter().filter(moved).count()))
+}
+
+/// The truth about the ledger that `network` has just closed.
+pub(crate) fn tell(network: &SimNetwork, ledger: &ClosedLedger, changes: &[EntryChange]) -> LedgerTruth {
+    let ClosedLedger { xdr, work, closed, evicted } = ledger;
+    let mut rows = TableRows::default();
+    let header = &network.header;
+    let mut totals = Totals {
+        fee_pool: header.fee_pool,
+        total_coins: header.total_coins,
+        xdr_bytes: u64::from(encode::count(xdr.len())),
+        ..Totals::default()
+    };
+    let (mut transactions, mut operations) = (Vec::with_capacity(work.len()), Vec::new());
+    for one in work {
+        let count = u64::from(encode::count(one.built.tx.operations.len()));
+        let soroban = u64::from(one.built.soroban().is_some());
+        let good = u64::from(one.successful);
+        totals.successful += good;
+        totals.failed += 1 - good;
+        totals.fee_bumps += u64::from(one.built.bump.is_some());
+        totals.soroban_transactions += soroban;
+        totals.operations += good * count;
+        totals.envelope_operations += count;
+        totals.soroban_operations += soroban * count;
+        totals.operation_events += one.operation_events;
+        totals.transaction_events += u64::from(one.events.len());
+        totals.diagnostic_events += u64::from(one.soroban.diagnostics.len());
+        totals.fee_charged += one.fee_charged();
+        rows.trades += one.trades;
+        rows.contract_events += one.operation_events
+            + u64::from(one.events.len() + one.soroban.diagnostics.len())
+            - one.soroban.copies;
+        transactions.push(transaction(one));
+        operations.extend(self::operations(&one.built, one.successful, &one.applied, &network.assets));
+    }
+    rows.ledgers = 1;
+    rows.transactions = totals.successful + totals.failed;
+    rows.operations = totals.envelope_operations;
+    rows.evicted_keys = u64::from(*evicted);
+    rows.restored_keys = u64::try_from(network.state.restored()).unwrap_or(0);
+    rows.count(changes);
+    LedgerTruth {
+        seq: LedgerSeq::new(header.ledger_seq),
+        hash: network.hash,
+        previous_hash: closed.previous,
+        tx_set_hash: closed.tx_set,
+        tx_set_result_hash: closed.results,
+        closed_at: i64::try_from(header.scp_value.close_time.0).unwrap_or(i64::MAX),
+        protocol: header.ledger_version,
+        transactions,
+        operations,
+        totals,
+        rows,
     }
 }
 
 /// What can be said of the operations of a transaction; `applied` tells which succeeded by themselves.
-pub(crate) fn operations(
-    built: &Built,
-    successful: bool,
-    applied: &[bool],
-    assets: &AssetContracts,
-) -> Vec<OpTruth> {
+fn operations(built: &Built, successful: bool, applied: &[bool], assets: &AssetContracts) -> Vec<OpTruth> {
     let own_source = strkey(&built.source);
     let each = built.tx.operations.iter().zip(applied).zip(0..);
     each.map(|((operation, applied), index)| {
@@ -195,20 +291,20 @@ fn named(body: &OperationBody) -> Named<'_> {
         }
         OperationBody::ManageSellOffer(op) => (Some(op.amount), Some(&op.selling), None),
         OperationBody::ManageBuyOffer(op) => (Some(op.buy_amount), Some(&op.buying), None),
-        OperationBody::CreatePassiveSellOffer(_)
-        | OperationBody::SetOptions(_)
+        OperationBody::CreatePassiveSellOffer(op) => (Some(op.amount), Some(&op.selling), None),
+        OperationBody::AccountMerge(to) => (None, None, Some(entries::unmuxed(to))),
+        OperationBody::CreateClaimableBalance(op) => (Some(op.amount), Some(&op.asset), None),
+        OperationBody::Clawback(op) => (Some(op.amount), Some(&op.asset), None),
+        OperationBody::SetOptions(_)
         | OperationBody::ChangeTrust(_)
         | OperationBody::AllowTrust(_)
-        | OperationBody::AccountMerge(_)
         | OperationBody::Inflation
         | OperationBody::ManageData(_)
         | OperationBody::BumpSequence(_)
-        | OperationBody::CreateClaimableBalance(_)
         | OperationBody::ClaimClaimableBalance(_)
         | OperationBody::BeginSponsoringFutureReserves(_)
         | OperationBody::EndSponsoringFutureReserves
         | OperationBody::RevokeSponsorship(_)
-        | OperationBody::Clawback(_)
         | OperationBody::ClawbackClaimableBalance(_)
         | OperationBody::SetTrustLineFlags(_)
         | OperationBody::LiquidityPoolDeposit(_)

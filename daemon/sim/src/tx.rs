@@ -6,7 +6,7 @@ use stellar_xdr::{
     SequenceNumber, Signature, SignatureHint, SorobanTransactionData, Transaction, TransactionExt,
 };
 
-use crate::{encode, entries, header};
+use crate::{encode, entries};
 
 /// What somebody wants to submit.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) cluster: usize,
     /// Signers that sign with their own key besides the source.
     pub(crate) cosigners: Vec<[u8; 32]>,
+    /// Sequence number, where it is not simply the next one of the source.
+    pub(crate) seq: Option<i64>,
 }
 
 impl Plan {
@@ -44,6 +46,7 @@ impl Plan {
             soroban: None,
             cluster: 0,
             cosigners: Vec::new(),
+            seq: None,
         }
     }
 }
@@ -69,6 +72,8 @@ pub(crate) struct Built {
     pub(crate) cluster: usize,
     /// Fee taken before anything is applied, in stroops.
     pub(crate) fee: i64,
+    /// Keys that signed beside the source's.
+    pub(crate) cosigners: Vec<[u8; 32]>,
 }
 
 impl Built {
@@ -92,10 +97,10 @@ impl Built {
 }
 
 /// Makes the transaction of a plan with sequence number `seq`.
-pub(crate) fn build(network_id: &[u8; 32], plan: Plan, seq: i64) -> Built {
+pub(crate) fn build(network_id: &[u8; 32], plan: Plan, seq: i64, base_fee: u32) -> Built {
     let operations = i64::from(encode::count(plan.operations.len()));
     let resource_fee = plan.soroban.as_ref().map_or(0, |data| data.resource_fee);
-    let base = i64::from(header::BASE_FEE);
+    let base = i64::from(base_fee);
     let per_operation = base + i64::from(plan.tip);
     let own_bid = per_operation * operations + resource_fee;
     let bump = plan.payer.map(|payer| (payer, per_operation * (operations + 1) + resource_fee));
@@ -134,7 +139,18 @@ pub(crate) fn build(network_id: &[u8; 32], plan: Plan, seq: i64) -> Built {
     };
     let order = Hash32::sha256(&[&envelope]);
     let fee = base * charged_operations + resource_fee;
-    Built { tx, source, bump, hash, inner_hash, envelope, order, cluster: plan.cluster, fee }
+    Built {
+        tx,
+        source,
+        bump,
+        hash,
+        inner_hash,
+        envelope,
+        order,
+        cluster: plan.cluster,
+        fee,
+        cosigners: plan.cosigners,
+    }
 }
 
 fn put_type(out: &mut Vec<u8>, kind: EnvelopeType) {

@@ -17,10 +17,14 @@ fn config(density: Density, seed: u64) -> SimConfig {
 fn checked(density: Density, count: u32) -> (Reader, Vec<SimLedger>) {
     let mut network = SimNetwork::new(config(density, 11));
     let mut reader = Reader::new("a simulated network ; 2026");
-    let ledgers: Vec<SimLedger> = (0..count).map(|_| network.close_ledger()).collect();
-    for ledger in &ledgers {
-        reader.read(ledger);
-    }
+    let ledgers = (0..count)
+        .map(|_| {
+            let ledger = network.close_ledger();
+            reader.read(&ledger);
+            ledger
+        })
+        .collect();
+    reader.compare_state(&network);
     (reader, ledgers)
 }
 
@@ -61,10 +65,91 @@ fn dense_ledgers_agree_with_themselves_and_look_like_mainnet() {
         assert!(reader.bad_kinds.contains(&kind), "no failed operation of type {kind}");
     }
     for what in
-        ["created", "updated", "removed", "trade", "memo", "muxed", "clusters", "offer deleted", "refund"]
+        ["created", "updated", "removed", "trade", "memo id", "muxed", "clusters", "offer deleted", "refund"]
     {
         assert!(reader.seen.contains(what), "nothing {what} in dense ledgers");
     }
+}
+
+#[test]
+fn everything_happens_within_two_hundred_ledgers() {
+    let (reader, _) = checked(Density::Everything, 200);
+    let missing = |seen: &BTreeSet<i32>, without: &[i32]| -> Vec<i32> {
+        (0..=26).filter(|kind| !seen.contains(kind) && !without.contains(kind)).collect()
+    };
+    // Inflation is over since protocol 12.
+    assert_eq!(missing(&reader.good_kinds, &[9]), [] as [i32; 0], "types of operations without success");
+    // What can only be malformed fails before it gets into a ledger; an account that exists can always do these.
+    assert_eq!(missing(&reader.bad_kinds, &[11]), [] as [i32; 0], "types of operations without failure");
+    let features = [
+        "account removed",
+        "all preconditions",
+        "call of a contract",
+        "claimable balance removed",
+        "code archived",
+        "contract data removed",
+        "contract with constructor",
+        "contract without constructor",
+        "credentials of an address",
+        "data archived",
+        "data removed",
+        "data updated",
+        "fee bump",
+        "frozen keys changed",
+        "memo hash",
+        "memo id",
+        "memo return",
+        "memo text",
+        "memo that is no UTF-8",
+        "muxed",
+        "muxed fee account",
+        "offer removed",
+        "offer taken in part",
+        "op_no_source_account",
+        "op_not_supported",
+        "immutable account",
+        "pool of credit assets",
+        "pool removed",
+        "pool with the native asset",
+        "pool trade, strict receive",
+        "pool trade, strict send",
+        "pool shares removed",
+        "burn",
+        "clawback",
+        "copy of an event",
+        "event of a failed call",
+        "event of a failed call within a good one",
+        "mint",
+        "pre-authorized signer used up",
+        "refund",
+        "restored",
+        "restored before eviction",
+        "restored by a call",
+        "set_authorized",
+        "shorter extension in parallel",
+        "system event",
+        "temporary data evicted",
+        "temporary entry written anew",
+        "trace of a call",
+        "trace of a failed call",
+        "transfer",
+        "trade",
+        "trustline limit changed",
+        "trustline removed",
+        "tx_bad_auth",
+        "tx_bad_minseq_age_or_gap",
+        "tx_bad_seq",
+        "tx_bad_sponsorship",
+        "tx_no_source_account",
+        "upgrade of settings",
+        "upgrade of the Soroban set size",
+        "upgrade of the base fee",
+        "upgrade of the base reserve",
+        "upgrade of the set size",
+        "upload of code",
+    ];
+    let absent: Vec<_> = features.into_iter().filter(|what| !reader.seen.contains(what)).collect();
+    assert_eq!(absent, [] as [&str; 0], "features that did not occur");
 }
 
 #[test]

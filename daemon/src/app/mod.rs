@@ -10,6 +10,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backfill::{Backfill, BackfillSettings, ChunkRules, Prices},
     cli::Exit,
     config::{NetworkSettings, Settings},
     control::{self, ControlError, ControlSocket},
@@ -17,7 +18,7 @@ use crate::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings,
     },
-    pipeline::{self, MemoryBudget, NetworkTask, Progress, Shared, StampSettings, Start},
+    pipeline::{self, MemoryBudget, NetworkState, NetworkTask, Progress, Shared, StampSettings, Start},
     query::{QueryExecutor, QuerySettings},
     service, source,
 };
@@ -158,10 +159,11 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let tasks = settings
         .networks
         .iter()
-        .map(|network| network_task(network).map(|task| (task, start_of(network))))
+        .map(|network| network_task(network).map(|task| (task, network)))
         .collect::<Result<Vec<_>, LakeError>>()?;
 
     let status = Arc::new(AppStatus::new(lake.clone(), tasks.iter().map(|(task, _)| task.clone()).collect()));
+    let backfill = Arc::new(backfill(&settings, &shared)?);
     let query = QueryExecutor::open(query_settings(&settings, &lake))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
     if let Some(directory) = settings.socket.parent() {
@@ -170,12 +172,23 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         })?;
     }
     let socket = ControlSocket::bind(&settings.socket).await?;
-    let server = tokio::spawn(control::serve_on(socket, status.clone(), Some(query), serving.clone()));
+    let server = tokio::spawn(control::serve_on(
+        socket,
+        status.clone(),
+        Some(query),
+        Some(backfill.clone()),
+        serving.clone(),
+    ));
 
     let mut pipelines = JoinSet::new();
-    for (task, start) in tasks {
-        pipelines.spawn(pipeline::supervise(shared.clone(), task, start));
+    for (task, network) in tasks {
+        if network.live {
+            pipelines.spawn(pipeline::supervise(shared.clone(), task, start_of(network)));
+        } else {
+            task.progress.set_state(NetworkState::Waiting("live is off: backfill jobs fill it".to_owned()));
+        }
     }
+    backfill.load();
     let maintenance = lake.start_maintenance()?;
     service::ready();
     tracing::info!(lake = %lake.path().display(), socket = %settings.socket.display(), "ready");
@@ -188,6 +201,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     service::stopping();
     intake.cancel();
     let drained = tokio::time::timeout(settings.shutdown_timeout, async {
+        backfill.shut_down().await;
         while let Some(ended) = pipelines.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(error = %error, "a pipeline ended early");
@@ -241,6 +255,34 @@ fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
         progress: Progress::default(),
     })
 }
+
+/// Backfill with its own memory and its own sources: history must not slow live ledgers down.
+fn backfill(settings: &Settings, shared: &Shared) -> Result<Backfill, AppError> {
+    let section = settings.backfill;
+    let networks = settings.networks.iter().map(|network| {
+        let task = network_task(network)?;
+        let source = source::open(&network.history, &task.network);
+        Ok(NetworkTask { source, lane: Lane::Backfill, ..task })
+    });
+    let settings = BackfillSettings {
+        memory_bytes: section.memory_bytes / 4 * 3,
+        rules: ChunkRules {
+            bytes: section.chunk_bytes,
+            min_ledgers: MIN_CHUNK_LEDGERS,
+            align: 1,
+            min_chunks: 1,
+        },
+        prices: Prices {
+            per_thousand_requests: section.per_thousand_requests,
+            per_gigabyte: section.per_gigabyte,
+        },
+    };
+    let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 4), ..shared.clone() };
+    Ok(Backfill::new(shared, networks.collect::<Result<Vec<_>, LakeError>>()?, settings))
+}
+
+/// Ledgers of the shortest chunk: below this, sparse history would spend its time in commits.
+const MIN_CHUNK_LEDGERS: u32 = 2_500;
 
 fn start_of(network: &NetworkSettings) -> Start {
     Start { start: network.start, end: network.end.map(LedgerSeq::new) }

@@ -101,6 +101,7 @@ fn state(progress: &NetworkProgress) -> NetworkState {
         PipelineState::CatchingUp => NetworkState::CatchingUp,
         PipelineState::Following => NetworkState::Following,
         PipelineState::Finished => NetworkState::Finished,
+        PipelineState::Waiting(reason) => NetworkState::Waiting { reason: reason.clone() },
         PipelineState::Retrying(reason) => NetworkState::Retrying { reason: reason.clone() },
         PipelineState::Stopped(reason) => NetworkState::Stopped { reason: reason.clone() },
     }

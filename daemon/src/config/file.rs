@@ -24,6 +24,7 @@ section!(
         stamps: StampsFile,
         batch: BatchFile,
         pipeline: PipelineFile,
+        backfill: BackfillFile,
         queue: QueueFile,
         maintenance: MaintenanceFile,
         control: ControlFile,
@@ -36,6 +37,8 @@ section!(LakeFile { path: String, extension_dir: String, compression_level: i32 
 section!(StampsFile { era_id: String, version_label: String });
 section!(BatchFile { max_ledgers: u32, max_bytes: SizeText, max_age: DurationText });
 section!(PipelineFile { workers: usize, memory: SizeText });
+section!(BackfillFile { memory: SizeText, chunk_size: SizeText, prices: PricesFile });
+section!(PricesFile { per_thousand_requests: f64, per_gigabyte: f64 });
 section!(QueueFile { capacity: usize });
 section!(MaintenanceFile {
     enabled: bool,
@@ -57,7 +60,15 @@ section!(QueryFile {
     max_concurrent: usize
 });
 section!(LogFile { level: String, format: String });
-section!(NetworkFile { name: String, passphrase: String, source: SourceFile, start: StartText, end: u32 });
+section!(NetworkFile {
+    name: String,
+    passphrase: String,
+    source: SourceFile,
+    history: SourceFile,
+    live: bool,
+    start: StartText,
+    end: u32
+});
 section!(
     /// A map with one key: the kind of source.
     SourceFile { filesystem: FilesystemFile, simulated: SimulatedFile, replay: ReplayFile }

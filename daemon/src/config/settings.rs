@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     error::ConfigError,
-    file::{ConfigFile, LakeFile, LogFile, MaintenanceFile, NetworkFile, QueryFile, SourceFile, StampsFile},
+    file::{
+        BackfillFile, ConfigFile, LakeFile, LogFile, MaintenanceFile, NetworkFile, QueryFile, SourceFile,
+        StampsFile,
+    },
     layers::Layers,
     value::StartText,
 };
@@ -22,6 +25,8 @@ pub struct Settings {
     pub workers: usize,
     /// Bytes of XDR in flight over all networks.
     pub memory_bytes: u64,
+    /// Backfill jobs.
+    pub backfill: BackfillSection,
     /// Sealed batches that may wait, per lane.
     pub queue_capacity: usize,
     /// The maintenance timer.
@@ -51,6 +56,19 @@ pub struct LakeSection {
     pub version_label: String,
 }
 
+/// Backfill jobs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BackfillSection {
+    /// Bytes that all workers of all jobs hold together.
+    pub memory_bytes: u64,
+    /// Bytes of XDR that a chunk aims at.
+    pub chunk_bytes: u64,
+    /// Dollars for a thousand requests to an object store.
+    pub per_thousand_requests: f64,
+    /// Dollars for a gigabyte that leaves it.
+    pub per_gigabyte: f64,
+}
+
 /// One network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkSettings {
@@ -60,6 +78,10 @@ pub struct NetworkSettings {
     pub passphrase: String,
     /// Where its ledgers come from.
     pub source: SourceSettings,
+    /// Where backfill jobs read; the source itself unless set.
+    pub history: SourceSettings,
+    /// Whether its ledgers are followed; otherwise only jobs fill it.
+    pub live: bool,
     /// Where to begin when the lake has no ledger of it.
     pub start: StartText,
     /// Last ledger, inclusive; `None` follows the tip.
@@ -90,6 +112,19 @@ pub enum SourceSettings {
         /// `None`: flat out.
         ledgers_per_second: Option<f64>,
     },
+}
+
+impl SourceSettings {
+    /// The same source, as fast as it can.
+    fn without_rate(self) -> Self {
+        match self {
+            Self::Filesystem { path } => Self::Filesystem { path },
+            Self::Simulated { density, seed, .. } => {
+                Self::Simulated { density, seed, ledgers_per_second: None }
+            }
+            Self::Replay { path, .. } => Self::Replay { path, ledgers_per_second: None },
+        }
+    }
 }
 
 /// Limits of a batch: it is sealed at the first one met.
@@ -212,6 +247,7 @@ impl Settings {
             stamps,
             batch,
             pipeline,
+            backfill,
             queue,
             maintenance,
             control,
@@ -236,6 +272,7 @@ impl Settings {
                 n => n,
             },
             memory_bytes: get.in_range("pipeline.memory", pipeline.memory.map(|s| s.0), 8 << 20, 1 << 40)?,
+            backfill: backfill_section(&get, &backfill.unwrap_or_default())?,
             queue_capacity: get.in_range("queue.capacity", queue.capacity, 1, 10_000)?,
             maintenance: maintenance_section(&get, &maintenance.unwrap_or_default())?,
             socket: get.text("control.socket", control.socket)?.into(),
@@ -354,6 +391,26 @@ fn maintenance_section(
     })
 }
 
+fn backfill_section(get: &Required<'_>, backfill: &BackfillFile) -> Result<BackfillSection, ConfigError> {
+    let prices = backfill.prices.clone().unwrap_or_default();
+    Ok(BackfillSection {
+        memory_bytes: get.in_range("backfill.memory", backfill.memory.map(|s| s.0), 64 << 20, 1 << 42)?,
+        chunk_bytes: get.in_range(
+            "backfill.chunk_size",
+            backfill.chunk_size.map(|s| s.0),
+            1 << 20,
+            1 << 36,
+        )?,
+        per_thousand_requests: get.in_range(
+            "backfill.prices.per_thousand_requests",
+            prices.per_thousand_requests,
+            0.0,
+            1e6,
+        )?,
+        per_gigabyte: get.in_range("backfill.prices.per_gigabyte", prices.per_gigabyte, 0.0, 1e6)?,
+    })
+}
+
 fn query_section(get: &Required<'_>, query: &QueryFile) -> Result<QuerySection, ConfigError> {
     Ok(QuerySection {
         memory_bytes: get.in_range(
@@ -392,7 +449,7 @@ fn network_settings(
     file: NetworkFile,
     invalid: &impl Fn(&str, String) -> ConfigError,
 ) -> Result<NetworkSettings, ConfigError> {
-    let NetworkFile { name, passphrase, source, start, end } = file;
+    let NetworkFile { name, passphrase, source, history, live, start, end } = file;
     let name = name.ok_or_else(|| invalid(key, "a network needs a `name`".to_owned()))?;
     validate_network_name(&name).map_err(|message| invalid(&format!("{key}.name"), message))?;
     let passphrase = match passphrase.or_else(|| known_passphrase(&name).map(str::to_owned)) {
@@ -408,13 +465,17 @@ fn network_settings(
     };
     let source = source.ok_or_else(|| invalid(key, format!("network `{name}` needs a `source`")))?;
     let source = source_settings(&format!("{key}.source"), source, invalid)?;
+    let history = match history {
+        Some(history) => source_settings(&format!("{key}.history"), history, invalid)?,
+        None => source.clone().without_rate(),
+    };
     let start = start.unwrap_or(StartText::Oldest);
     if let (StartText::Ledger(first), Some(last)) = (start, end)
         && last < first
     {
         return Err(invalid(key, format!("network `{name}`: `end` {last} is before `start` {first}")));
     }
-    Ok(NetworkSettings { name, passphrase, source, start, end })
+    Ok(NetworkSettings { name, passphrase, source, history, live: live.unwrap_or(true), start, end })
 }
 
 fn source_settings(
@@ -436,12 +497,9 @@ fn source_settings(
     match (file.filesystem, file.simulated, file.replay) {
         (Some(fs), None, None) => Ok(SourceSettings::Filesystem { path: path(fs.path)? }),
         (None, Some(sim), None) => Ok(SourceSettings::Simulated {
-            density: sim
-                .density
-                .as_deref()
-                .unwrap_or("sparse")
-                .parse()
-                .map_err(|_| invalid(key, "`density` is one of sparse, mixed, dense".to_owned()))?,
+            density: sim.density.as_deref().unwrap_or("sparse").parse().map_err(|_| {
+                invalid(key, "`density` is one of sparse, mixed, dense, everything".to_owned())
+            })?,
             seed: sim.seed.unwrap_or(1),
             ledgers_per_second: rate(sim.ledgers_per_second)?,
         }),

@@ -3,6 +3,7 @@
 //! Thin translation only: `status` knows the daemon, `query` knows SQL, this knows the proto and the socket.
 //! Nothing but a Unix socket is ever listened on.
 
+mod backfill_service;
 mod error;
 mod query_service;
 mod service;
@@ -13,13 +14,15 @@ mod translate;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use lake_proto::v1::{
-    control_service_server::ControlServiceServer, query_service_server::QueryServiceServer,
+    backfill_service_server::BackfillServiceServer, control_service_server::ControlServiceServer,
+    query_service_server::QueryServiceServer,
 };
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use crate::{query::QueryExecutor, status::StatusSource};
+use crate::{backfill::Backfill, query::QueryExecutor, status::StatusSource};
+use backfill_service::Backfills;
 use query_service::Queries;
 use service::Control;
 
@@ -45,11 +48,12 @@ pub async fn serve(
     query: Option<QueryExecutor>,
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
-    serve_on(ControlSocket::bind(path).await?, status, query, shutdown).await
+    serve_on(ControlSocket::bind(path).await?, status, query, None, shutdown).await
 }
 
 /// Serves on a bound socket until `shutdown`, then ends open streams with UNAVAILABLE, stops running queries,
-/// waits for the calls to end (not for ever: a client may never end its own) and removes the socket file. Without `query`, queries answer UNAVAILABLE.
+/// waits for the calls to end (not for ever: a client may never end its own) and removes the socket file. Without `query`
+/// or `backfill` their calls answer UNAVAILABLE.
 ///
 /// # Errors
 /// [`ControlError::Serve`].
@@ -57,6 +61,7 @@ pub async fn serve_on(
     socket: ControlSocket,
     status: Arc<dyn StatusSource>,
     query: Option<QueryExecutor>,
+    backfill: Option<Arc<Backfill>>,
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
     let (listener, file) = socket.into_parts();
@@ -64,10 +69,13 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let queries = QueryServiceServer::new(Queries::new(query, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let backfills = BackfillServiceServer::new(Backfills::new(backfill, shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
     let serving = Server::builder()
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .add_service(control)
         .add_service(queries)
+        .add_service(backfills)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.clone().cancelled_owned());
     let given_up = async {
         shutdown.cancelled().await;

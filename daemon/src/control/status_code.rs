@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status};
 
-use crate::query::QueryError;
+use crate::{backfill::BackfillError, query::QueryError};
 
 /// The status of a failed query. The message is the error's own; causes follow it, one per line.
 pub(super) fn of_query(error: &QueryError) -> Status {
@@ -21,6 +21,26 @@ pub(super) fn of_query(error: &QueryError) -> Status {
         cause = error.source();
     }
     Status::new(code, message)
+}
+
+/// The status of a refused call about backfill.
+pub(super) fn of_backfill(error: &BackfillError) -> Status {
+    let code = match error {
+        BackfillError::UnknownNetwork { .. } | BackfillError::UnknownJob { .. } => Code::NotFound,
+        BackfillError::Taken { .. } => Code::AlreadyExists,
+        BackfillError::State { .. }
+        | BackfillError::NothingMissing { .. }
+        | BackfillError::DiskTooSmall { .. } => Code::FailedPrecondition,
+        BackfillError::Workers(_) | BackfillError::Target(_) => Code::InvalidArgument,
+        BackfillError::Source(_) => Code::Unavailable,
+        BackfillError::Lake(_) | BackfillError::Store(_) => Code::Internal,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// The daemon was told not to do backfills.
+pub(super) fn no_backfill() -> Status {
+    Status::unavailable("this daemon does no backfills")
 }
 
 /// The daemon was told not to serve queries.

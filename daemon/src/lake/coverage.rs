@@ -6,6 +6,12 @@ use std::{collections::BTreeMap, fmt};
 
 use lake_core::ledger::{LedgerRange, LedgerSeq};
 
+impl Extend<LedgerRange> for RangeSet {
+    fn extend<I: IntoIterator<Item = LedgerRange>>(&mut self, ranges: I) {
+        ranges.into_iter().for_each(|range| self.insert(range));
+    }
+}
+
 /// A set of ledgers as sorted, disjoint, never adjacent inclusive ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeSet {

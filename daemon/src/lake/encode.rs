@@ -154,6 +154,21 @@ impl BatchEncoder {
         Ok(())
     }
 
+    /// Bytes of rows that are encoded or buffered, but not in a file yet.
+    pub fn held(&self) -> u64 {
+        self.files.iter().map(FileEncoder::held).fold(0, u64::saturating_add)
+    }
+
+    /// Writes out what is held, as shorter row groups than the file would have without memory pressure.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn shed(&mut self) -> Result<(), LakeError> {
+        let most = self.files.iter().map(FileEncoder::held).max().unwrap_or_default();
+        // Small ones would give tiny row groups and free little.
+        self.files.iter_mut().filter(|file| file.held() > most / 4).try_for_each(FileEncoder::shed)
+    }
+
     /// Makes all files durable and adds the lineage row.
     ///
     /// # Errors

@@ -91,6 +91,17 @@ impl FileEncoder {
         Ok(())
     }
 
+    /// Bytes of rows that are not in the file yet.
+    pub(crate) fn held(&self) -> u64 {
+        self.writer.as_ref().map_or(0, |writer| u64::try_from(writer.memory_size()).unwrap_or(u64::MAX))
+    }
+
+    /// Ends the row group in hand.
+    pub(crate) fn shed(&mut self) -> Result<(), LakeError> {
+        let writer = self.writer.as_mut().ok_or(LakeError::Closed)?;
+        writer.flush().map_err(|e| parquet_error(&self.temp, e))
+    }
+
     /// Writes the footer, makes the file durable and gives it its name.
     pub(crate) fn finish(mut self) -> Result<SealedFile, LakeError> {
         let writer = self.writer.take().ok_or(LakeError::Closed)?;

@@ -3,6 +3,7 @@
 
 mod batcher;
 mod budget;
+mod chunk;
 mod error;
 mod progress;
 mod quarantine;
@@ -23,10 +24,12 @@ use crate::{
 };
 
 pub use budget::MemoryBudget;
+pub use chunk::{Chunk, ChunkLimits, run_chunk};
 pub use error::PipelineError;
 pub use progress::{NetworkProgress, NetworkState, Progress, StageTimes};
 pub use quarantine::keep as keep_evidence;
 pub use range::{RangeEnd, run_range};
+pub(crate) use supervise::delays;
 pub use supervise::{Start, first_ledger, supervise};
 
 /// What every pipeline of the process shares.

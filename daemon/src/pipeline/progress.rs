@@ -19,6 +19,8 @@ pub enum NetworkState {
     Following,
     /// Everything up to the configured end is in.
     Finished,
+    /// Its source is not followed: what it waits for.
+    Waiting(String),
     /// A transient error: tried again after a while.
     Retrying(String),
     /// An error that does not pass by itself: an operator must act.
@@ -126,7 +128,7 @@ impl Progress {
         self.0.subscribe()
     }
 
-    pub(super) fn set_state(&self, state: NetworkState) {
+    pub(crate) fn set_state(&self, state: NetworkState) {
         self.0.send_if_modified(|p| {
             let changed = p.state != state;
             if let NetworkState::Retrying(message) | NetworkState::Stopped(message) = &state {

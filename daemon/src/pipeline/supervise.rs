@@ -69,7 +69,7 @@ pub async fn supervise(shared: Shared, task: NetworkTask, start: Start) {
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
 /// Growing delays with jitter, without end.
-fn delays() -> impl Iterator<Item = Duration> + Send {
+pub(crate) fn delays() -> impl Iterator<Item = Duration> + Send {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(250))
         .with_max_delay(MAX_DELAY)

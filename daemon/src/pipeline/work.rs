@@ -139,10 +139,10 @@ fn planned(ledgers: &[RawLedger]) -> Option<LedgerRange> {
 }
 
 /// Rows on their way to the encoder.
-struct Chunks<'s> {
+pub(super) struct Chunks<'s> {
     stamps: &'s StampSettings,
     encoder: BatchEncoder,
-    tables: TableSet,
+    pub(super) tables: TableSet,
     start: LedgerSeq,
     rows: TableRows,
     only: Option<OnlyTables>,
@@ -151,7 +151,7 @@ struct Chunks<'s> {
 }
 
 impl<'s> Chunks<'s> {
-    fn new(
+    pub(super) fn new(
         stamps: &'s StampSettings,
         encoder: BatchEncoder,
         start: LedgerSeq,
@@ -162,7 +162,7 @@ impl<'s> Chunks<'s> {
     }
 
     /// Adds the rows of one ledger: its parent's hash, its hash and its close time.
-    fn add(
+    pub(super) fn add(
         &mut self,
         task: &NetworkTask,
         raw: &RawLedger,
@@ -178,8 +178,23 @@ impl<'s> Chunks<'s> {
         Ok((ledger.previous_hash, ledger.hash, ledger.closed_at))
     }
 
-    fn flush_when_full(&mut self, last: LedgerSeq) -> Result<(), LakeError> {
-        if self.tables.bytes() < CHUNK_BYTES { Ok(()) } else { self.flush(last) }
+    /// Hands over the rows up to `last` when there are enough of them; says whether it did.
+    pub(super) fn flush_when_full(&mut self, last: LedgerSeq) -> Result<bool, LakeError> {
+        let is_full = self.tables.bytes() >= CHUNK_BYTES;
+        if is_full {
+            self.flush(last)?;
+        }
+        Ok(is_full)
+    }
+
+    /// Bytes that the encoder holds in memory.
+    pub(super) fn held(&self) -> u64 {
+        self.encoder.held()
+    }
+
+    /// Lets the encoder write out what it holds.
+    pub(super) fn shed(&mut self) -> Result<(), LakeError> {
+        self.encoder.shed()
     }
 
     /// Hands over the rows of the ledgers up to `last`.
@@ -202,7 +217,10 @@ impl<'s> Chunks<'s> {
         Ok(())
     }
 
-    fn finish(mut self, facts: &BatchFacts) -> Result<(SealedBatch, TableRows, StageTimes), LakeError> {
+    pub(super) fn finish(
+        mut self,
+        facts: &BatchFacts,
+    ) -> Result<(SealedBatch, TableRows, StageTimes), LakeError> {
         if self.start <= facts.range.end() {
             self.flush(facts.range.end())?;
         }

@@ -99,6 +99,10 @@ impl Source for Filesystem {
         }))
     }
 
+    fn ledgers_per_object(&self) -> Option<u32> {
+        self.inner.layout().ok().map(|layout| layout.ledgers_per_batch)
+    }
+
     fn describe(&self) -> String {
         format!("filesystem {}", self.inner.path.display())
     }

@@ -43,6 +43,11 @@ pub trait Source: Send + Sync + 'static {
     /// Newest ledger that this source can serve now; `None` when only reading on can tell.
     fn tip(&self) -> BoxFuture<'_, Result<Option<LedgerSeq>, SourceError>>;
 
+    /// Ledgers per object; `None` where ledgers do not come in objects, or it is not known yet.
+    fn ledgers_per_object(&self) -> Option<u32> {
+        None
+    }
+
     /// Kind and place, for status and messages.
     fn describe(&self) -> String;
 }

@@ -9,6 +9,8 @@ use stellar_xdr::{self as xdr, Limits, WriteXdr};
 
 use super::*;
 
+mod crafted;
+
 fn network() -> Network {
     Network::new("a network made by hand")
 }

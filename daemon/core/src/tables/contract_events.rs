@@ -26,7 +26,7 @@ table! {
         /// came about: those of stage `before` under transaction 0, of an operation under its position from 0, of
         /// `after` under operation 4095, of `after_all` under transaction 1048575. Diagnostics, which stellar-rpc does
         /// not number, carry their transaction's id and `-d` before their position.
-        event_id: Shown<EventId> [bloom],
+        event_id: Shown<EventId>,
         /// Contract that emitted the event, C...; NULL where the host or the network did.
         contract_id: Option<Contract> [bloom],
         /// Ledger that holds the transaction.

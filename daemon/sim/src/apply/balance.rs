@@ -21,7 +21,8 @@ pub(crate) enum Refusal {
 pub(crate) fn spendable(state: &State, id: &AccountId, asset: &Asset) -> Option<i64> {
     if *asset == Asset::Native {
         let account = state.account(id)?;
-        let kept = entries::minimum_balance(account, 0) + entries::account_liabilities(account).selling;
+        let kept = entries::minimum_balance(account, 0, state.base_reserve())
+            + entries::account_liabilities(account).selling;
         return Some((account.balance - kept).max(0));
     }
     if entries::issues(id, asset) {
@@ -51,7 +52,7 @@ pub(crate) fn may_hold(state: &State, id: &AccountId, asset: &Asset) -> Result<(
     }
     match state.trustline(id, &entries::line_of(asset)) {
         None => Err(Refusal::NoLine),
-        Some(line) if line.flags & 1 == 0 => Err(Refusal::NotAuthorized),
+        Some(line) if line.flags & entries::AUTHORIZED == 0 => Err(Refusal::NotAuthorized),
         Some(_) => Ok(()),
     }
 }
@@ -59,15 +60,17 @@ pub(crate) fn may_hold(state: &State, id: &AccountId, asset: &Asset) -> Result<(
 /// Takes `amount` from `id`.
 pub(crate) fn take(state: &mut State, id: &AccountId, asset: &Asset, amount: i64) -> Result<(), Refusal> {
     if *asset == Asset::Native {
+        let reserve = state.base_reserve();
         let account = state.account_mut(id).ok_or(Refusal::NoLine)?;
-        let kept = entries::minimum_balance(account, 0) + entries::account_liabilities(account).selling;
+        let kept =
+            entries::minimum_balance(account, 0, reserve) + entries::account_liabilities(account).selling;
         if account.balance - kept < amount {
             return Err(Refusal::Short);
         }
         account.balance -= amount;
     } else if !entries::issues(id, asset) {
         let line = state.trustline_mut(id, &entries::line_of(asset)).ok_or(Refusal::NoLine)?;
-        if line.flags & 1 == 0 {
+        if line.flags & entries::AUTHORIZED == 0 {
             return Err(Refusal::NotAuthorized);
         }
         if line.balance - entries::line_liabilities(line).selling < amount {
@@ -88,7 +91,7 @@ pub(crate) fn give(state: &mut State, id: &AccountId, asset: &Asset, amount: i64
         account.balance += amount;
     } else if !entries::issues(id, asset) {
         let line = state.trustline_mut(id, &entries::line_of(asset)).ok_or(Refusal::NoLine)?;
-        if line.flags & 1 == 0 {
+        if line.flags & entries::AUTHORIZED == 0 {
             return Err(Refusal::NotAuthorized);
         }
         if line.limit - line.balance - entries::line_liabilities(line).buying < amount {

@@ -2,7 +2,7 @@
 
 use stellar_xdr::{Asset, CreateAccountOp, CreateAccountResult, LedgerEntryData, OperationResultTr};
 
-use super::{Applied, Cx, balance};
+use super::{Applied, Cx, balance, reserve};
 use crate::{entries, state};
 
 /// Creates an account.
@@ -17,17 +17,17 @@ fn create(cx: &mut Cx<'_>, op: &CreateAccountOp) -> CreateAccountResult {
     if cx.state.has(&key) {
         return CreateAccountResult::AlreadyExist;
     }
-    if op.starting_balance < 2 * entries::BASE_RESERVE {
-        return CreateAccountResult::LowReserve;
-    }
     let source = cx.source.clone();
-    if balance::take(cx.state, &source, &Asset::Native, op.starting_balance).is_err() {
+    if balance::spendable(cx.state, &source, &Asset::Native).unwrap_or(0) < op.starting_balance {
         return CreateAccountResult::Underfunded;
     }
     let account = entries::new_account(op.destination.clone(), op.starting_balance, cx.state.ledger());
-    cx.state.put(key, LedgerEntryData::Account(account));
-    let amount = entries::i128_val(op.starting_balance);
-    let event = cx.assets.moved(&Asset::Native, &source, &op.destination, amount);
-    cx.emit(&event);
+    if reserve::create(cx, key, LedgerEntryData::Account(account), &op.destination).is_err() {
+        return CreateAccountResult::LowReserve;
+    }
+    if balance::take(cx.state, &source, &Asset::Native, op.starting_balance).is_err() {
+        return CreateAccountResult::Underfunded;
+    }
+    cx.emit_payment(&Asset::Native, &entries::plain(&op.destination), op.starting_balance);
     CreateAccountResult::Success
 }

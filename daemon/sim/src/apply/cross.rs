@@ -1,8 +1,10 @@
 //! Crossing the order book: makers' offers, their balances and liabilities.
 
-use stellar_xdr::{AccountId, Asset, ClaimAtom, ClaimOfferAtom, LedgerEntryData, OfferEntry, Price};
+use stellar_xdr::{
+    AccountId, Asset, ClaimAtom, ClaimOfferAtom, LedgerEntryData, OfferEntry, Price, ScAddress,
+};
 
-use super::{Cx, balance};
+use super::{Cx, balance, reserve};
 use crate::{entries, state};
 
 /// How far a taker goes.
@@ -88,14 +90,14 @@ pub(crate) fn cross(
 
 fn settle(cx: &mut Cx<'_>, offer: &OfferEntry, sold: i64, bought: i64) {
     let seller = &offer.seller_id;
-    reserve(cx, offer, -1);
+    commit(cx, offer, -1);
     balance::add(cx.state, seller, &offer.selling, -sold);
     balance::add(cx.state, seller, &offer.buying, bought);
     let left = OfferEntry { amount: offer.amount - sold, ..offer.clone() };
     if left.amount == 0 {
         erase(cx, offer);
     } else {
-        reserve(cx, &left, 1);
+        commit(cx, &left, 1);
         let key = state::offer_key(seller, offer.offer_id);
         if let Some(LedgerEntryData::Offer(entry)) = cx.state.get_mut(&key) {
             entry.amount = left.amount;
@@ -104,7 +106,7 @@ fn settle(cx: &mut Cx<'_>, offer: &OfferEntry, sold: i64, bought: i64) {
 }
 
 /// Adds (1) or releases (-1) the liabilities of an offer.
-pub(crate) fn reserve(cx: &mut Cx<'_>, offer: &OfferEntry, sign: i64) {
+pub(super) fn commit(cx: &mut Cx<'_>, offer: &OfferEntry, sign: i64) {
     let selling = offer.amount * sign;
     let buying = mul_div_ceil(offer.amount, offer.price.n, offer.price.d) * sign;
     add_liabilities(cx, &offer.seller_id, &offer.selling, (0, selling));
@@ -127,21 +129,29 @@ fn add_liabilities(cx: &mut Cx<'_>, id: &AccountId, asset: &Asset, (buying, sell
 
 /// Removes an offer whose liabilities are released.
 pub(crate) fn erase(cx: &mut Cx<'_>, offer: &OfferEntry) {
-    cx.state.remove(state::offer_key(&offer.seller_id, offer.offer_id));
-    if let Some(account) = cx.state.account_mut(&offer.seller_id) {
-        account.num_sub_entries -= 1;
-    }
+    reserve::remove(cx, state::offer_key(&offer.seller_id, offer.offer_id), &offer.seller_id);
 }
 
 /// The two transfers of every claimed offer: what was bought goes to the seller, what was sold to the taker.
 pub(crate) fn emit_trades(cx: &mut Cx<'_>, taker: &AccountId, atoms: &[ClaimAtom]) {
     for atom in atoms {
-        let ClaimAtom::OrderBook(atom) = atom else { continue };
-        let bought = entries::i128_val(atom.amount_bought);
-        let sold = entries::i128_val(atom.amount_sold);
-        let event = cx.assets.moved(&atom.asset_bought, taker, &atom.seller_id, bought);
+        let (maker, bought, sold) = match atom {
+            ClaimAtom::V0(_) => continue,
+            ClaimAtom::OrderBook(atom) => (
+                ScAddress::Account(atom.seller_id.clone()),
+                (&atom.asset_bought, atom.amount_bought),
+                (&atom.asset_sold, atom.amount_sold),
+            ),
+            ClaimAtom::LiquidityPool(atom) => (
+                ScAddress::LiquidityPool(atom.liquidity_pool_id.clone()),
+                (&atom.asset_bought, atom.amount_bought),
+                (&atom.asset_sold, atom.amount_sold),
+            ),
+        };
+        let taker = ScAddress::Account(taker.clone());
+        let event = cx.assets.moved_for(bought.0, (taker.clone(), maker.clone()), bought.1, None);
         cx.emit(&event);
-        let event = cx.assets.moved(&atom.asset_sold, &atom.seller_id, taker, sold);
+        let event = cx.assets.moved_for(sold.0, (maker, taker), sold.1, None);
         cx.emit(&event);
     }
 }

@@ -1,17 +1,18 @@
 //! ManageSellOffer and ManageBuyOffer: create, change and delete offers, crossing what is there.
 
 use stellar_xdr::{
-    Asset, ClaimAtom, LedgerEntryData, ManageBuyOfferOp, ManageBuyOfferResult, ManageOfferSuccessResult,
-    ManageOfferSuccessResultOffer, ManageSellOfferOp, ManageSellOfferResult, OfferEntry, OfferEntryExt,
-    OperationResultTr, Price,
+    Asset, ClaimAtom, CreatePassiveSellOfferOp, LedgerEntryData, ManageBuyOfferOp, ManageBuyOfferResult,
+    ManageOfferSuccessResult, ManageOfferSuccessResultOffer, ManageSellOfferOp, ManageSellOfferResult,
+    OfferEntry, OfferEntryExt, OperationResultTr, Price,
 };
 
 use super::{
     Applied, Cx,
     balance::{self, Refusal},
     cross::{self, Limits},
+    reserve,
 };
-use crate::{encode, entries, state};
+use crate::{encode, state};
 
 /// Why an offer was refused: the failures that both operations share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ struct Wanted<'a> {
     /// `buying` per `selling`.
     price: Price,
     offer_id: i64,
+    /// Whether it leaves offers of exactly its price alone.
+    passive: bool,
 }
 
 /// Applies a sell offer.
@@ -50,8 +53,13 @@ pub(super) fn sell(cx: &mut Cx<'_>, op: &ManageSellOfferOp) -> Applied {
         get: i64::MAX,
         price: op.price.clone(),
         offer_id: op.offer_id,
+        passive: false,
     };
-    let outcome = manage(cx, &wanted);
+    let (result, ok) = sell_result(manage(cx, &wanted));
+    (OperationResultTr::ManageSellOffer(result), ok)
+}
+
+fn sell_result(outcome: Result<ManageOfferSuccessResult, Failure>) -> (ManageSellOfferResult, bool) {
     let ok = outcome.is_ok();
     let result = match outcome {
         Ok(success) => ManageSellOfferResult::Success(success),
@@ -65,6 +73,21 @@ pub(super) fn sell(cx: &mut Cx<'_>, op: &ManageSellOfferOp) -> Applied {
         Err(Failure::NotFound) => ManageSellOfferResult::NotFound,
         Err(Failure::LowReserve) => ManageSellOfferResult::LowReserve,
     };
+    (result, ok)
+}
+
+/// Applies a passive sell offer: its result has the arm of a sell offer, as stellar-core writes it.
+pub(super) fn sell_passively(cx: &mut Cx<'_>, op: &CreatePassiveSellOfferOp) -> Applied {
+    let wanted = Wanted {
+        selling: &op.selling,
+        buying: &op.buying,
+        give: op.amount,
+        get: i64::MAX,
+        price: op.price.clone(),
+        offer_id: 0,
+        passive: true,
+    };
+    let (result, ok) = sell_result(manage(cx, &wanted));
     (OperationResultTr::ManageSellOffer(result), ok)
 }
 
@@ -77,6 +100,7 @@ pub(super) fn buy(cx: &mut Cx<'_>, op: &ManageBuyOfferOp) -> Applied {
         get: op.buy_amount,
         price: Price { n: op.price.d, d: op.price.n },
         offer_id: op.offer_id,
+        passive: false,
     };
     let outcome = manage(cx, &wanted);
     let ok = outcome.is_ok();
@@ -102,7 +126,7 @@ fn manage(cx: &mut Cx<'_>, wanted: &Wanted<'_>) -> Result<ManageOfferSuccessResu
         id => Some(cx.state.offer(&source, id).cloned().ok_or(Failure::NotFound)?),
     };
     if let Some(old) = &existing {
-        cross::reserve(cx, old, -1);
+        cross::commit(cx, old, -1);
         if wanted.give == 0 {
             cross::erase(cx, old);
             return Ok(success(Vec::new(), ManageOfferSuccessResultOffer::Deleted));
@@ -112,7 +136,9 @@ fn manage(cx: &mut Cx<'_>, wanted: &Wanted<'_>) -> Result<ManageOfferSuccessResu
     let inverse = wanted.price.clone();
     // A maker asks n/d of what is sold here per unit bought: fine up to the inverse of the own price.
     let acceptable = |maker: &Price| {
-        i64::from(maker.n) * i64::from(inverse.n) <= i64::from(maker.d) * i64::from(inverse.d)
+        let (ask, bid) =
+            (i64::from(maker.n) * i64::from(inverse.n), i64::from(maker.d) * i64::from(inverse.d));
+        if wanted.passive { ask < bid } else { ask <= bid }
     };
     let limits = Limits { give: wanted.give, get: wanted.get };
     let crossed = cross::cross(cx, &source, (wanted.selling, wanted.buying), limits, acceptable)
@@ -163,11 +189,6 @@ fn place(
     let offer_id = match existing {
         Some(old) => old.offer_id,
         None => {
-            let Some(account) = cx.state.account_mut(&source) else { return Err(Failure::LowReserve) };
-            if account.balance < entries::minimum_balance(account, 1) {
-                return Err(Failure::LowReserve);
-            }
-            account.num_sub_entries += 1;
             *cx.id_pool += 1;
             i64::try_from(*cx.id_pool).unwrap_or(i64::MAX)
         }
@@ -179,11 +200,17 @@ fn place(
         buying: wanted.buying.clone(),
         amount: left,
         price: wanted.price.clone(),
-        flags: 0,
+        flags: existing.map_or(u32::from(wanted.passive), |old| old.flags),
         ext: OfferEntryExt::V0,
     };
-    cross::reserve(cx, &offer, 1);
-    cx.state.put(state::offer_key(&source, offer_id), LedgerEntryData::Offer(offer.clone()));
+    cross::commit(cx, &offer, 1);
+    let key = state::offer_key(&source, offer_id);
+    let data = LedgerEntryData::Offer(offer.clone());
+    if existing.is_some() {
+        cx.state.put(key, data);
+    } else {
+        reserve::create(cx, key, data, &source).map_err(|_| Failure::LowReserve)?;
+    }
     Ok(match existing {
         Some(_) => ManageOfferSuccessResultOffer::Updated(offer),
         None => ManageOfferSuccessResultOffer::Created(offer),

@@ -10,8 +10,9 @@ use super::{
     Applied, Cx,
     balance::{self, Refusal},
     cross::{self, Limits},
+    pool,
 };
-use crate::{encode, entries, events};
+use crate::{encode, entries};
 
 /// Why a path payment failed: the failures that both operations share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,11 @@ fn send(cx: &mut Cx<'_>, op: &PathPaymentStrictSendOp) -> Result<Done, Failure> 
     let mut atoms = Vec::new();
     for pair in hops(&op.send_asset, &op.path, &op.dest_asset) {
         let limits = Limits { give: amount, get: i64::MAX };
+        if let Some(traded) = pool::trade(cx, pair, limits) {
+            amount = traded.got;
+            atoms.extend(traded.atoms);
+            continue;
+        }
         let crossed = cross::cross(cx, &source, pair, limits, |_| true).map_err(|_| Failure::CrossSelf)?;
         // The whole amount must find takers, up to what rounding leaves over: that stays with the last maker.
         let left = amount - crossed.given;
@@ -128,6 +134,11 @@ fn receive(cx: &mut Cx<'_>, op: &PathPaymentStrictReceiveOp) -> Result<Done, Fai
     let mut hops_atoms = Vec::new();
     for pair in hops(&op.send_asset, &op.path, &op.dest_asset).into_iter().rev() {
         let limits = Limits { give: i64::MAX, get: amount };
+        if let Some(traded) = pool::trade(cx, pair, limits) {
+            amount = traded.given;
+            hops_atoms.push(traded.atoms);
+            continue;
+        }
         let crossed = cross::cross(cx, &source, pair, limits, |_| true).map_err(|_| Failure::CrossSelf)?;
         if crossed.got < amount {
             return Err(Failure::TooFewOffers);
@@ -159,7 +170,6 @@ fn finish(
 ) -> Done {
     let destination = entries::unmuxed(to);
     cross::emit_trades(cx, source, &atoms);
-    let event = cx.assets.moved(asset, source, &destination, events::amount_for(amount, to, cx.memo));
-    cx.emit(&event);
+    cx.emit_payment(asset, to, amount);
     (atoms, SimplePaymentResult { destination, asset: asset.clone(), amount })
 }

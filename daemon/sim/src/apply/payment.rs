@@ -6,7 +6,7 @@ use super::{
     Applied, Cx,
     balance::{self, Refusal},
 };
-use crate::{entries, events};
+use crate::entries;
 
 /// Applies a payment.
 pub(super) fn apply(cx: &mut Cx<'_>, op: &PaymentOp) -> Applied {
@@ -35,8 +35,6 @@ fn pay(cx: &mut Cx<'_>, op: &PaymentOp) -> PaymentResult {
             Refusal::Short | Refusal::Full => PaymentResult::Underfunded,
         };
     }
-    let data = events::amount_for(op.amount, &op.destination, cx.memo);
-    let event = cx.assets.moved(&op.asset, &source, &destination, data);
-    cx.emit(&event);
+    cx.emit_payment(&op.asset, &op.destination, op.amount);
     PaymentResult::Success
 }

@@ -1,86 +1,110 @@
-//! SetOptions: flags, thresholds, home domain and signers of an account.
+//! SetOptions: flags, thresholds, home domain, inflation destination and signers of an account.
 
-use stellar_xdr::{AccountEntry, OperationResultTr, SetOptionsOp, SetOptionsResult, Signer, Thresholds};
+use stellar_xdr::{
+    AccountEntry, AccountId, OperationResultTr, SetOptionsOp, SetOptionsResult, Signer, Thresholds,
+};
 
-use super::{Applied, Cx};
-use crate::{encode, entries};
+use super::{Applied, Cx, reserve};
+use crate::entries;
 
 /// All account flags there are.
 const KNOWN_FLAGS: u32 = 0xf;
+/// Flag without which an asset's clawback cannot be enabled.
+const REVOCABLE: u32 = 2;
+/// Flag of issuers whose assets can be taken back.
+const CLAWBACK: u32 = 8;
+/// Most signers that an account can have.
+const MOST_SIGNERS: usize = 20;
 
 /// Changes the options of the source.
 pub(super) fn apply(cx: &mut Cx<'_>, op: &SetOptionsOp) -> Applied {
-    let source = cx.source.clone();
-    let result =
-        cx.state.account_mut(&source).map_or(SetOptionsResult::LowReserve, |account| run(account, op));
+    let result = run(cx, op).err().unwrap_or(SetOptionsResult::Success);
     let ok = result == SetOptionsResult::Success;
     (OperationResultTr::SetOptions(result), ok)
 }
 
-fn run(account: &mut AccountEntry, op: &SetOptionsOp) -> SetOptionsResult {
+fn run(cx: &mut Cx<'_>, op: &SetOptionsOp) -> Result<(), SetOptionsResult> {
+    let source = cx.source.clone();
+    if let Some(destination) = &op.inflation_dest
+        && cx.state.account(destination).is_none()
+    {
+        return Err(SetOptionsResult::InvalidInflation);
+    }
+    if let Some(account) = cx.state.account_mut(&source) {
+        change(account, op)?;
+    }
+    op.signer.as_ref().map_or(Ok(()), |signer| set_signer(cx, &source, signer))
+}
+
+fn change(account: &mut AccountEntry, op: &SetOptionsOp) -> Result<(), SetOptionsResult> {
     let (set, clear) = (op.set_flags.unwrap_or(0), op.clear_flags.unwrap_or(0));
     if (set | clear) & !KNOWN_FLAGS != 0 {
-        return SetOptionsResult::UnknownFlag;
+        return Err(SetOptionsResult::UnknownFlag);
     }
     if set & clear != 0 {
-        return SetOptionsResult::BadFlags;
+        return Err(SetOptionsResult::BadFlags);
     }
     account.flags = (account.flags & !clear) | set;
+    if account.flags & CLAWBACK != 0 && account.flags & REVOCABLE == 0 {
+        return Err(SetOptionsResult::AuthRevocableRequired);
+    }
     if let Some(destination) = &op.inflation_dest {
         account.inflation_dest = Some(destination.clone());
     }
     let [master, low, medium, high] = account.thresholds.0;
-    let mut out_of_range = false;
-    let mut weight = |wanted: Option<u32>, now: u8| match wanted.map(u8::try_from) {
-        None => now,
-        Some(Ok(weight)) => weight,
-        Some(Err(_)) => {
-            out_of_range = true;
-            now
-        }
+    let weight = |wanted: Option<u32>, now: u8| match wanted.map(u8::try_from) {
+        None => Ok(now),
+        Some(weight) => weight.map_err(|_| SetOptionsResult::ThresholdOutOfRange),
     };
     account.thresholds = Thresholds([
-        weight(op.master_weight, master),
-        weight(op.low_threshold, low),
-        weight(op.med_threshold, medium),
-        weight(op.high_threshold, high),
+        weight(op.master_weight, master)?,
+        weight(op.low_threshold, low)?,
+        weight(op.med_threshold, medium)?,
+        weight(op.high_threshold, high)?,
     ]);
-    if out_of_range {
-        return SetOptionsResult::ThresholdOutOfRange;
-    }
     if let Some(domain) = &op.home_domain {
         account.home_domain = domain.clone();
     }
-    op.signer.as_ref().map_or(SetOptionsResult::Success, |signer| set_signer(account, signer))
+    Ok(())
 }
 
 /// Signers stay sorted by key, as stellar-core keeps them.
-fn set_signer(account: &mut AccountEntry, signer: &Signer) -> SetOptionsResult {
-    let mut signers = account.signers.to_vec();
-    let at = signers.binary_search_by(|other| other.key.cmp(&signer.key));
+fn set_signer(cx: &mut Cx<'_>, source: &AccountId, signer: &Signer) -> Result<(), SetOptionsResult> {
+    let Some(account) = cx.state.account(source) else { return Ok(()) };
+    let mut signers = entries::signers(account);
+    let at = signers.binary_search_by(|(other, _)| other.key.cmp(&signer.key));
     match (at, signer.weight) {
         (Ok(at), 0) => {
-            signers.remove(at);
-            account.num_sub_entries -= 1;
+            if let (_, Some(sponsor)) = signers.remove(at) {
+                reserve::add_sponsoring(cx, &sponsor, -1);
+                reserve::add_sponsored(cx, source, -1);
+            }
+            reserve::add_subentries(cx, source, -1);
         }
         (Ok(at), _) => {
-            if let Some(existing) = signers.get_mut(at) {
+            if let Some((existing, _)) = signers.get_mut(at) {
                 existing.weight = signer.weight;
             }
         }
-        (Err(_), 0) => return SetOptionsResult::BadSigner,
+        (Err(_), 0) => return Err(SetOptionsResult::BadSigner),
         (Err(at), _) => {
-            if signers.len() >= 20 {
-                return SetOptionsResult::TooManySigners;
+            if signers.len() >= MOST_SIGNERS {
+                return Err(SetOptionsResult::TooManySigners);
             }
-            if account.balance < entries::minimum_balance(account, 1) {
-                return SetOptionsResult::LowReserve;
+            let sponsor = cx.sponsor_of(source);
+            if !reserve::affords(cx, sponsor.as_ref().unwrap_or(source), 1) {
+                return Err(SetOptionsResult::LowReserve);
             }
-            signers.insert(at, signer.clone());
-            account.num_sub_entries += 1;
+            if let Some(sponsor) = &sponsor {
+                reserve::add_sponsoring(cx, sponsor, 1);
+                reserve::add_sponsored(cx, source, 1);
+            }
+            signers.insert(at, (signer.clone(), sponsor));
+            reserve::add_subentries(cx, source, 1);
         }
     }
-    account.signers = encode::vecm(signers);
-    entries::resize_signer_sponsors(account);
-    SetOptionsResult::Success
+    if let Some(account) = cx.state.account_mut(source) {
+        entries::set_signers(account, signers);
+    }
+    Ok(())
 }

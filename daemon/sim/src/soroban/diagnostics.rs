@@ -34,8 +34,16 @@ const METRICS: [&str; 19] = [
 ];
 
 /// The trace of a call that went well, with copies of its events.
-pub(super) fn success(out: &mut Seq, args: &InvokeContractArgs, events: &[ContractEvent]) {
+///
+/// `rolled_back` are events of calls within it that failed: their copies are not said to be successful.
+pub(super) fn success(
+    out: &mut Seq,
+    args: &InvokeContractArgs,
+    events: &[ContractEvent],
+    rolled_back: &[ContractEvent],
+) {
     push(out, true, None, vec![entries::symbol("fn_call"), contract(args), function(args)], arguments(args));
+    failed_events(out, rolled_back);
     let mut event_bytes = 0;
     for event in events {
         event_bytes += encode::xdr(event).len();
@@ -46,13 +54,25 @@ pub(super) fn success(out: &mut Seq, args: &InvokeContractArgs, events: &[Contra
 }
 
 /// The trace of a call that failed with `error`.
-pub(super) fn failure(out: &mut Seq, args: &InvokeContractArgs, error: ScError) {
+pub(super) fn failure(
+    out: &mut Seq,
+    args: &InvokeContractArgs,
+    error: ScError,
+    rolled_back: &[ContractEvent],
+) {
     push(out, false, None, vec![entries::symbol("fn_call"), contract(args), function(args)], arguments(args));
+    failed_events(out, rolled_back);
     let topics = vec![entries::symbol("error"), ScVal::Error(error.clone())];
     push(out, false, id(args), topics, string("failing with contract error"));
     let failed = vec![entries::symbol("host_fn_failed"), ScVal::Error(error)];
     push(out, false, None, failed, ScVal::Void);
     metrics(out, false, 0, 0);
+}
+
+fn failed_events(out: &mut Seq, events: &[ContractEvent]) {
+    for event in events {
+        out.push(&DiagnosticEvent { in_successful_contract_call: false, event: event.clone() });
+    }
 }
 
 fn push(out: &mut Seq, ok: bool, contract_id: Option<ContractId>, topics: Vec<ScVal>, data: ScVal) {

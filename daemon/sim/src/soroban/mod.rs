@@ -3,16 +3,20 @@
 pub(crate) mod call;
 mod diagnostics;
 pub(crate) mod fees;
+pub(crate) mod footprint;
+pub(crate) mod notes;
+pub(crate) mod sac;
 pub(crate) mod token;
 
 use lake_core::Hash32;
 use stellar_xdr::{
-    BytesM, ContractCodeCostInputs, ContractCodeEntry, ContractCodeEntryExt, ContractCodeEntryV1,
-    ContractDataDurability, ContractDataEntry, ContractExecutable, ContractId, ContractIdPreimage,
-    CreateContractArgsV2, ExtensionPoint, Hash, HostFunction, InvokeHostFunctionResult,
-    InvokeHostFunctionSuccessPreImage, LedgerEntryData, LedgerKey, LedgerKeyContractCode,
-    LedgerKeyContractData, ScAddress, ScBytes, ScVal, SorobanTransactionMetaExt, SorobanTransactionMetaExtV1,
-    SorobanTransactionMetaV2, TtlEntry,
+    Asset, BytesM, ContractCodeCostInputs, ContractCodeEntry, ContractCodeEntryExt, ContractCodeEntryV1,
+    ContractDataDurability, ContractDataEntry, ContractEvent, ContractExecutable, ContractId,
+    ContractIdPreimage, ExtensionPoint, Hash, HostFunction, InvokeContractArgs, InvokeHostFunctionOp,
+    InvokeHostFunctionResult, InvokeHostFunctionSuccessPreImage, LedgerEntryData, LedgerKey,
+    LedgerKeyContractCode, LedgerKeyContractData, ScAddress, ScBytes, ScContractInstance, ScError,
+    ScErrorCode, ScVal, SorobanCredentials, SorobanTransactionMetaExt, SorobanTransactionMetaExtV1,
+    SorobanTransactionMetaV2,
 };
 
 use crate::{apply::Cx, encode, encode::Seq, entries, events};
@@ -31,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) diagnostics: Seq,
     /// Charged for events and rent, in stroops.
     pub(crate) refundable: i64,
+    /// How many diagnostic events repeat an event of the operation: they say nothing new.
+    pub(crate) copies: u64,
     /// The part of `refundable` that is rent.
     pub(crate) rent: i64,
     /// Charged whatever happens, in stroops.
@@ -58,12 +64,28 @@ impl Outcome {
 }
 
 /// Runs a host function.
-pub(crate) fn run(cx: &mut Cx<'_>, function: &HostFunction) -> InvokeHostFunctionResult {
-    let outcome = match function {
-        HostFunction::InvokeContract(args) => return token::invoke(cx, args),
+pub(crate) fn run(cx: &mut Cx<'_>, op: &InvokeHostFunctionOp) -> InvokeHostFunctionResult {
+    footprint::restore_declared(cx);
+    if footprint::has_archived(cx) {
+        return InvokeHostFunctionResult::EntryArchived;
+    }
+    for entry in op.auth.iter() {
+        if let SorobanCredentials::Address(by) = &entry.credentials
+            && !notes::use_nonce(cx, &by.address, by.nonce, by.signature_expiration_ledger)
+        {
+            return InvokeHostFunctionResult::Trapped;
+        }
+    }
+    let outcome = match &op.host_function {
+        HostFunction::InvokeContract(args) => return invoke(cx, args),
         HostFunction::UploadContractWasm(code) => upload(cx, code),
-        HostFunction::CreateContractV2(args) => create(cx, args),
-        HostFunction::CreateContract(_) => None,
+        HostFunction::CreateContractV2(args) => {
+            let arguments = args.constructor_args.to_vec();
+            create(cx, &args.contract_id_preimage, &args.executable, arguments)
+        }
+        HostFunction::CreateContract(args) => {
+            create(cx, &args.contract_id_preimage, &args.executable, Vec::new())
+        }
     };
     match outcome {
         Some(value) => succeed(cx, value, Vec::new()),
@@ -71,11 +93,55 @@ pub(crate) fn run(cx: &mut Cx<'_>, function: &HostFunction) -> InvokeHostFunctio
     }
 }
 
+/// What stands behind a contract's id.
+enum Kind {
+    Token,
+    Notes,
+    Asset(Asset),
+}
+
+fn kind(cx: &Cx<'_>, id: &ContractId) -> Option<Kind> {
+    let LedgerEntryData::ContractData(entry) = cx.state.get(&instance_key(id))? else { return None };
+    let ScVal::ContractInstance(instance) = &entry.val else { return None };
+    match &instance.executable {
+        ContractExecutable::Wasm(hash) if *hash == call::token_hash() => Some(Kind::Token),
+        ContractExecutable::Wasm(_) => Some(Kind::Notes),
+        ContractExecutable::StellarAsset => cx.assets.asset_of(id).map(Kind::Asset),
+        ContractExecutable::ExternalRef(_) => None,
+    }
+}
+
+fn invoke(cx: &mut Cx<'_>, args: &InvokeContractArgs) -> InvokeHostFunctionResult {
+    let nothing = |error| (error, notes::Told::default());
+    let ScAddress::Contract(id) = &args.contract_address else { return InvokeHostFunctionResult::Trapped };
+    let outcome = match kind(cx, id) {
+        None => Err(nothing(ScError::Storage(ScErrorCode::MissingValue))),
+        Some(Kind::Notes) => notes::run(cx, id, args),
+        Some(Kind::Token) => token::run(cx, args).map(only_events).map_err(nothing),
+        Some(Kind::Asset(asset)) => sac::run(cx, id, &asset, args).map(only_events).map_err(nothing),
+    };
+    match outcome {
+        Ok(notes::Told { events, rolled_back }) => {
+            diagnostics::success(&mut cx.soroban.diagnostics, args, &events, &rolled_back);
+            cx.soroban.copies = u64::from(encode::count(events.len()));
+            succeed(cx, ScVal::Void, events)
+        }
+        Err((error, told)) => {
+            diagnostics::failure(&mut cx.soroban.diagnostics, args, error, &told.rolled_back);
+            InvokeHostFunctionResult::Trapped
+        }
+    }
+}
+
+fn only_events(events: Vec<ContractEvent>) -> notes::Told {
+    notes::Told { events, rolled_back: Vec::new() }
+}
+
 /// Ends a successful call: the result is the hash of its value and events.
 pub(crate) fn succeed(
     cx: &mut Cx<'_>,
     return_value: ScVal,
-    events: Vec<stellar_xdr::ContractEvent>,
+    events: Vec<ContractEvent>,
 ) -> InvokeHostFunctionResult {
     for event in &events {
         cx.soroban.refundable += 3 * i64::from(encode::count(encode::xdr(event).len()));
@@ -106,20 +172,42 @@ fn upload(cx: &mut Cx<'_>, code: &BytesM) -> Option<ScVal> {
         };
         let ext = ContractCodeEntryExt::V1(ContractCodeEntryV1 { ext: ExtensionPoint::V0, cost_inputs });
         let entry = ContractCodeEntry { ext, hash: hash.clone(), code: code.clone() };
-        create_entry(cx, key, LedgerEntryData::ContractCode(entry));
+        let until = footprint::first_end(cx.state, &key);
+        create_entry_until(cx, key, LedgerEntryData::ContractCode(entry), until);
     }
     Some(ScVal::Bytes(ScBytes(hash.0.to_vec().try_into().expect("a hash is short"))))
 }
 
-fn create(cx: &mut Cx<'_>, args: &CreateContractArgsV2) -> Option<ScVal> {
-    let id = contract_of(cx.network_id, &args.contract_id_preimage);
+fn create(
+    cx: &mut Cx<'_>,
+    preimage: &ContractIdPreimage,
+    executable: &ContractExecutable,
+    arguments: Vec<ScVal>,
+) -> Option<ScVal> {
+    let id = contract_of(cx.network_id, preimage);
     let key = instance_key(&id);
-    if cx.state.has(&key) || !matches!(args.executable, ContractExecutable::Wasm(_)) {
+    if cx.state.has(&key) {
         return None;
     }
-    let instance = token::instance(args, &cx.source);
+    let (instance, until) = match (executable, preimage) {
+        (ContractExecutable::Wasm(hash), ContractIdPreimage::Address(_)) if *hash == call::token_hash() => {
+            (token::instance(executable, arguments, &cx.source), cx.state.ledger() + LIFETIME - 1)
+        }
+        (ContractExecutable::Wasm(_), ContractIdPreimage::Address(_)) => {
+            let plain = ScContractInstance { executable: executable.clone(), storage: None };
+            (ScVal::ContractInstance(plain), footprint::first_end(cx.state, &key))
+        }
+        (ContractExecutable::StellarAsset, ContractIdPreimage::Asset(asset)) => {
+            let (_, name) = cx.assets.of(asset);
+            (sac::instance(asset, &name), cx.state.ledger() + LIFETIME - 1)
+        }
+        (ContractExecutable::Wasm(_), ContractIdPreimage::Asset(_))
+        | (ContractExecutable::StellarAsset, ContractIdPreimage::Address(_))
+        | (ContractExecutable::ExternalRef(_), _) => return None,
+    };
     let address = ScAddress::Contract(id);
-    create_entry(cx, key, data_entry(&address, ScVal::LedgerKeyContractInstance, instance));
+    let entry = data_entry(&address, ScVal::LedgerKeyContractInstance, instance);
+    create_entry_until(cx, key, entry, until);
     Some(ScVal::Address(address))
 }
 
@@ -141,36 +229,38 @@ pub(crate) fn data_key(contract: &ScAddress, key: ScVal) -> LedgerKey {
 
 /// A persistent entry of a contract.
 pub(crate) fn data_entry(contract: &ScAddress, key: ScVal, val: ScVal) -> LedgerEntryData {
-    LedgerEntryData::ContractData(ContractDataEntry {
-        ext: ExtensionPoint::V0,
-        contract: contract.clone(),
-        key,
-        durability: ContractDataDurability::Persistent,
-        val,
-    })
+    data_entry_of(contract, key, val, ContractDataDurability::Persistent)
 }
 
-/// Creates a contract entry with its TTL and charges the rent.
+/// An entry of a contract.
+fn data_entry_of(
+    contract: &ScAddress,
+    key: ScVal,
+    val: ScVal,
+    durability: ContractDataDurability,
+) -> LedgerEntryData {
+    let ext = ExtensionPoint::V0;
+    LedgerEntryData::ContractData(ContractDataEntry { ext, contract: contract.clone(), key, durability, val })
+}
+
+/// Creates a contract entry for a whole lifetime and charges the rent.
 pub(crate) fn create_entry(cx: &mut Cx<'_>, key: LedgerKey, data: LedgerEntryData) {
-    let live_until_ledger_seq = cx.state.ledger() + LIFETIME - 1;
-    let ttl_key = entries::ttl_key(&key);
-    if let LedgerKey::Ttl(ttl) = &ttl_key {
-        let entry = TtlEntry { key_hash: ttl.key_hash.clone(), live_until_ledger_seq };
-        cx.state.put(ttl_key, LedgerEntryData::Ttl(entry));
-    }
+    let until = cx.state.ledger() + LIFETIME - 1;
+    create_entry_until(cx, key, data, until);
+}
+
+/// Creates a contract entry that lives up to and including ledger `until` and charges the rent.
+fn create_entry_until(cx: &mut Cx<'_>, key: LedgerKey, data: LedgerEntryData, until: u32) {
     cx.soroban.charge_rent(500 + 4 * i64::from(encode::count(encode::xdr(&data).len())));
-    cx.state.put(key, data);
+    cx.state.put_with_ttl(key, data, until);
 }
 
 /// Extends the life of a used entry once enough of it is gone.
 pub(crate) fn extend(cx: &mut Cx<'_>, key: &LedgerKey) {
-    let ttl_key = entries::ttl_key(key);
     let full = cx.state.ledger() + LIFETIME - 1;
-    let due = matches!(cx.state.get(&ttl_key), Some(LedgerEntryData::Ttl(ttl))
-        if ttl.live_until_ledger_seq + EXTEND_AFTER <= full);
-    if due && let Some(LedgerEntryData::Ttl(ttl)) = cx.state.get_mut(&ttl_key) {
-        let gained = full - ttl.live_until_ledger_seq;
+    let Some(end) = cx.state.live_until(key).filter(|end| end + EXTEND_AFTER <= full) else { return };
+    if let Some(LedgerEntryData::Ttl(ttl)) = cx.state.get_mut(&entries::ttl_key(key)) {
         ttl.live_until_ledger_seq = full;
-        cx.soroban.charge_rent(100 + i64::from(gained / 64));
+        cx.soroban.charge_rent(100 + i64::from((full - end) / 64));
     }
 }

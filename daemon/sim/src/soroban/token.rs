@@ -1,24 +1,23 @@
 //! A token contract: balances and counters in contract data, and the events of a token.
 
 use stellar_xdr::{
-    AccountId, ContractEvent, ContractExecutable, ContractId, CreateContractArgsV2, InvokeContractArgs,
-    InvokeHostFunctionResult, LedgerEntryData, LedgerKey, ScAddress, ScContractInstance, ScError,
-    ScErrorCode, ScMap, ScMapEntry, ScString, ScVal, ScVec,
+    AccountId, ContractEvent, ContractExecutable, ContractId, InvokeContractArgs, LedgerEntryData, LedgerKey,
+    ScAddress, ScContractInstance, ScError, ScErrorCode, ScMap, ScMapEntry, ScString, ScVal, ScVec,
 };
 
-use super::{create_entry, data_entry, data_key, diagnostics, extend, instance_key, succeed};
+use super::{create_entry, data_entry, data_key, extend, instance_key};
 use crate::{apply::Cx, encode, entries, events};
 
 /// Contract error for a balance that is too small.
 const BALANCE_ERROR: u32 = 10;
 
 /// The instance of a fresh token whose constructor arguments are name, symbol and decimals.
-pub(super) fn instance(args: &CreateContractArgsV2, admin: &AccountId) -> ScVal {
-    let mut constructor = args.constructor_args.iter().cloned();
-    let mut next = || constructor.next().unwrap_or(ScVal::Void);
+pub(super) fn instance(executable: &ContractExecutable, arguments: Vec<ScVal>, admin: &AccountId) -> ScVal {
+    let mut arguments = arguments.into_iter();
+    let mut next = || arguments.next().unwrap_or(ScVal::Void);
     let (name, symbol, decimal) = (next(), next(), next());
     let metadata = map(vec![("decimal", decimal), ("name", name), ("symbol", symbol)]);
-    let executable: ContractExecutable = args.executable.clone();
+    let executable = executable.clone();
     // Keys in the order of contract values: symbols before vectors.
     let storage = vec![
         ScMapEntry { key: entries::symbol("METADATA"), val: metadata },
@@ -34,13 +33,13 @@ pub(crate) fn string(text: &str) -> ScVal {
     ScVal::String(ScString(text.as_bytes().to_vec().try_into().expect("a name is short")))
 }
 
-fn map(fields: Vec<(&str, ScVal)>) -> ScVal {
+pub(super) fn map(fields: Vec<(&str, ScVal)>) -> ScVal {
     let fields = fields.into_iter().map(|(key, val)| ScMapEntry { key: entries::symbol(key), val }).collect();
     ScVal::Map(Some(ScMap(encode::vecm(fields))))
 }
 
 /// A variant without fields of the contract's storage key.
-fn variant(name: &str) -> ScVal {
+pub(super) fn variant(name: &str) -> ScVal {
     ScVal::Vec(Some(ScVec(encode::vecm(vec![entries::symbol(name)]))))
 }
 
@@ -63,7 +62,7 @@ pub(crate) fn balance(state: &crate::state::State, contract: &ContractId, holder
 }
 
 /// A contract number that fits 64 bits.
-fn amount(value: &ScVal) -> Option<i64> {
+pub(super) fn amount(value: &ScVal) -> Option<i64> {
     let ScVal::I128(parts) = value else { return None };
     i64::try_from(parts.lo).ok().filter(|_| parts.hi == 0)
 }
@@ -94,23 +93,17 @@ fn parse(args: &InvokeContractArgs) -> Option<Call<'_>> {
     Some(Call { contract, from, to, amount: last })
 }
 
-/// Calls a function of a token.
-pub(super) fn invoke(cx: &mut Cx<'_>, args: &InvokeContractArgs) -> InvokeHostFunctionResult {
-    let result =
-        parse(args).ok_or(ScError::WasmVm(ScErrorCode::MissingValue)).and_then(|call| run(cx, args, &call));
-    match result {
-        Ok(events) => {
-            diagnostics::success(&mut cx.soroban.diagnostics, args, &events);
-            succeed(cx, ScVal::Void, events)
-        }
-        Err(error) => {
-            diagnostics::failure(&mut cx.soroban.diagnostics, args, error);
-            InvokeHostFunctionResult::Trapped
-        }
-    }
+/// Runs a function of a token.
+pub(super) fn run(cx: &mut Cx<'_>, args: &InvokeContractArgs) -> Result<Vec<ContractEvent>, ScError> {
+    let call = parse(args).ok_or(ScError::WasmVm(ScErrorCode::MissingValue))?;
+    run_call(cx, args, &call)
 }
 
-fn run(cx: &mut Cx<'_>, args: &InvokeContractArgs, call: &Call<'_>) -> Result<Vec<ContractEvent>, ScError> {
+fn run_call(
+    cx: &mut Cx<'_>,
+    args: &InvokeContractArgs,
+    call: &Call<'_>,
+) -> Result<Vec<ContractEvent>, ScError> {
     if let Some(from) = &call.from {
         let has = balance(cx.state, call.contract, from).unwrap_or(0);
         if has < call.amount {
@@ -168,4 +161,5 @@ fn count_call(cx: &mut Cx<'_>, contract: &ContractId, minted: i64) {
         *storage = ScMap(encode::vecm(fields));
     }
     extend(cx, &key);
+    extend(cx, &super::call::token_code_key());
 }

@@ -4,7 +4,7 @@ use super::{Planner, setup::prepared};
 use crate::{
     entries,
     entries::ONE,
-    soroban::{call, token},
+    soroban::{call, footprint, token},
     tx::Plan,
 };
 
@@ -21,7 +21,7 @@ impl Planner<'_> {
         let poor = has < 2_000 * ONE;
         let bad = self.rng.percent(bad_percent);
         let from = entries::address(&source);
-        let ready = if bad || (!poor && to == source) {
+        let mut ready = if bad || (!poor && to == source) {
             let args = vec![from, entries::i128_val(i64::MAX / 4)];
             call::call(contract, "burn", args, &[&source])
         } else if poor {
@@ -34,6 +34,7 @@ impl Planner<'_> {
             let args = vec![from, entries::address(&to), entries::i128_val(small)];
             call::call(contract, "transfer", args, &[&source, &to])
         };
+        footprint::declare_archived(self.state, &mut ready.1);
         let mut plan = prepared(&source, ready);
         plan.cluster = cluster;
         Some(plan)

@@ -5,24 +5,32 @@ mod misc;
 mod offers;
 mod payments;
 mod setup;
+mod stories;
 mod world;
 
 use std::collections::HashSet;
 
-use stellar_xdr::{AccountId, Memo, MuxedAccount, Operation, Preconditions, TimeBounds, TimePoint};
+use stellar_xdr::{
+    AccountId, LedgerHeader, LedgerUpgrade, Memo, MuxedAccount, Operation, Preconditions, TimeBounds,
+    TimePoint,
+};
 
 use crate::{
     config::Density,
     entries, header,
     rng::Rng,
-    state::State,
+    state::{Lifetimes, State},
     tx::{self, Plan},
 };
 use setup::Setup;
+use stories::Stories;
 use world::World;
 
 /// In a mixed network every ledger with this remainder is dense.
 const DENSE_EVERY: u32 = 20;
+
+/// So many sparse ledgers in 100 have a step of a story in them.
+const STORY_PERCENT: u64 = 12;
 
 /// The source of all transactions.
 #[derive(Clone, Debug)]
@@ -31,6 +39,7 @@ pub(crate) struct Workload {
     density: Density,
     world: World,
     setup: Setup,
+    stories: Stories,
 }
 
 /// What planning a transaction may use.
@@ -40,6 +49,8 @@ struct Planner<'a> {
     state: &'a State,
     rng: Rng,
     seq: u32,
+    /// Fee per operation, in stroops.
+    base_fee: u32,
     /// Accounts that are the source of a transaction of this ledger already.
     used: HashSet<AccountId>,
 }
@@ -49,7 +60,7 @@ impl Workload {
     pub(crate) fn new(network_id: [u8; 32], seed: u64, density: Density) -> Self {
         let world = World::new(network_id, seed, density);
         let setup = Setup::new(&world, density);
-        Self { seed, density, world, setup }
+        Self { seed, density, world, setup, stories: Stories::default() }
     }
 
     /// The account that holds all money at first.
@@ -57,11 +68,18 @@ impl Workload {
         &self.world.root
     }
 
-    /// Transactions for ledger `seq`, in the order in which they are to be applied.
-    pub(crate) fn plan(&mut self, state: &State, seq: u32) -> Vec<Plan> {
+    /// How long contract entries live that nobody extends.
+    pub(crate) fn lifetimes(&self) -> Lifetimes {
+        let persistent = if self.density == Density::Everything { 24 } else { 4_096 };
+        Lifetimes { temporary: 16, persistent }
+    }
+
+    /// Transactions and upgrades for the next ledger, in the order in which they are to be applied.
+    pub(crate) fn plan(&mut self, state: &State, header: &LedgerHeader) -> (Vec<Plan>, Vec<LedgerUpgrade>) {
+        let seq = header.ledger_seq + 1;
         let dense = match self.density {
             Density::Dense => true,
-            Density::Sparse => false,
+            Density::Sparse | Density::Everything => false,
             Density::Mixed => seq % DENSE_EVERY == 2,
         };
         let mut planner = Planner {
@@ -69,14 +87,23 @@ impl Workload {
             state,
             rng: Rng::new(&[self.seed, u64::from(seq)]),
             seq,
+            base_fee: header.base_fee,
             used: HashSet::new(),
         };
         if !self.setup.done() {
             // A sparse ledger of a mixed network leaves the setting up to the dense ones.
-            let big = self.density != Density::Sparse;
-            return if big && !dense { Vec::new() } else { self.setup.plan(&mut planner, dense) };
+            let big = !self.density.is_small();
+            let plans = if big && !dense { Vec::new() } else { self.setup.plan(&mut planner, dense) };
+            return (plans, Vec::new());
         }
-        if dense { planner.dense() } else { planner.sparse() }
+        let everything = self.density == Density::Everything;
+        let (mut plans, upgrades) = if everything || dense || planner.rng.percent(STORY_PERCENT) {
+            self.stories.plan(&mut planner, everything)
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        plans.extend(if dense { planner.dense() } else { planner.sparse() });
+        (plans, upgrades)
     }
 }
 

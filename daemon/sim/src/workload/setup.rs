@@ -46,7 +46,7 @@ pub(super) struct Setup {
 impl Setup {
     /// All steps.
     pub(super) fn new(world: &World, density: Density) -> Self {
-        let chunk = if density == Density::Sparse { 20 } else { 100 };
+        let chunk = if density.is_small() { 20 } else { 100 };
         let everybody: Vec<AccountId> =
             world.issuers.iter().chain(&world.payers).chain(&world.users).cloned().collect();
         let create = everybody.chunks(chunk).map(|some| Step::Create(some.to_vec())).collect();
@@ -68,7 +68,7 @@ impl Setup {
                     .map(|some| Step::Issue(asset.clone(), issuer.clone(), some.to_vec())),
             );
         }
-        let holders = world.users.iter().step_by(if density == Density::Sparse { 3 } else { 6 });
+        let holders = world.users.iter().step_by(if density.is_small() { 3 } else { 6 });
         let mut start: VecDeque<Step> = world.makers.iter().cloned().map(Step::Offers).collect();
         start.extend(holders.enumerate().map(|(n, user)| Step::Mint(n % 2, user.clone())));
         Self { phases: VecDeque::from([create, open, issue, start]) }

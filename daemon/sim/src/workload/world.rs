@@ -48,7 +48,7 @@ impl World {
             entries::account_id(tx::keyed(&[&seed_bytes, role, &number]))
         };
         let (users, makers, payers, assets) = match density {
-            Density::Sparse => (24, 4, 2, 3),
+            Density::Sparse | Density::Everything => (24, 4, 2, 3),
             Density::Mixed | Density::Dense => (400, 40, 8, ASSETS.len()),
         };
         let root = entries::account_id(tx::keyed(&[b"root", &network_id]));

@@ -1,24 +1,30 @@
 //! Reads ledgers as a consumer would and keeps the state that their changes tell of.
 
+mod books;
+mod features;
+mod sums;
+
 use std::collections::{BTreeSet, HashMap};
 
-use lake_core::{Hash32, Network};
-use lake_sim::{SimLedger, TxTruth};
+use books::Books;
+use lake_core::{Hash32, Network, decode};
+use lake_sim::{SimLedger, SimNetwork, TxTruth};
 use stellar_xdr::{
-    AccountEntryExt, AccountId, Asset, ClaimAtom, ContractEvent, ContractEventBody,
-    FeeBumpTransactionInnerTx, GeneralizedTransactionSet, InnerTransactionResultResult, LedgerCloseMeta,
-    LedgerEntry, LedgerEntryChange, LedgerEntryData, LedgerHeader, LedgerKey, Limits,
+    ClaimAtom, ContractEvent, ContractEventBody, FeeBumpTransactionInnerTx, GeneralizedTransactionSet,
+    InnerTransactionResultResult, LedgerCloseMeta, LedgerEntryChange, LedgerHeader, Limits,
     ManageOfferSuccessResultOffer, ManageSellOfferResult, Memo, MuxedAccount, OperationResult,
-    OperationResultTr, ReadXdr, ScVal, SorobanTransactionMetaExt, TransactionEnvelope, TransactionEventStage,
-    TransactionExt, TransactionMeta, TransactionMetaV4, TransactionPhase, TransactionResultMetaV1,
-    TransactionResultResult, TransactionResultSet, TxSetComponent, WriteXdr,
+    OperationResultTr, PathPaymentStrictReceiveResult, PathPaymentStrictSendResult, ReadXdr, ScVal,
+    SorobanTransactionMetaExt, TransactionEnvelope, TransactionEventStage, TransactionExt, TransactionMeta,
+    TransactionMetaV4, TransactionPhase, TransactionResultMetaV1, TransactionResultResult,
+    TransactionResultSet, TxSetComponent, WriteXdr,
 };
 
 /// What the ledgers so far told.
 pub(crate) struct Reader {
+    network: Network,
     network_id: [u8; 32],
     previous: Option<LedgerHeader>,
-    entries: HashMap<LedgerKey, LedgerEntry>,
+    books: Books,
     /// Hashes of all transactions.
     pub(crate) hashes: BTreeSet<[u8; 32]>,
     /// Types of operations that succeeded.
@@ -41,9 +47,10 @@ impl Reader {
     /// Nothing read so far.
     pub(crate) fn new(passphrase: &str) -> Self {
         Self {
+            network: Network::new(passphrase),
             network_id: Network::new(passphrase).id().0,
             previous: None,
-            entries: HashMap::new(),
+            books: Books::default(),
             hashes: BTreeSet::new(),
             good_kinds: BTreeSet::new(),
             bad_kinds: BTreeSet::new(),
@@ -57,6 +64,10 @@ impl Reader {
         let meta = LedgerCloseMeta::from_xdr(raw, Limits::none()).expect("a whole ledger");
         assert!(bytes(&meta) == *raw, "re-encoding gives the same bytes");
         let LedgerCloseMeta::V2(meta) = meta else { panic!("a ledger of protocol 26 has version 2") };
+        let decoded = decode::decode(&ledger.raw, &self.network).expect("a ledger that verifies");
+        if let Some(previous) = &self.previous {
+            decode::verify_link(sha(previous), &decoded).expect("a ledger that follows the one before");
+        }
         let header = &meta.ledger_header.header;
         let truth = &ledger.truth;
         assert_eq!(ledger.raw.seq.get(), header.ledger_seq);
@@ -101,25 +112,34 @@ impl Reader {
             all().skip_while(|one| !is_soroban(one)).all(|one| is_soroban(&one)),
             "classic ones come first"
         );
-        all().for_each(|one| self.apply(header.ledger_seq, &one.fee_processing));
+        let books = &mut self.books;
+        books.begin(header.ledger_seq);
+        all().for_each(|one| books.apply(&one.fee_processing));
         for one in all().filter(|one| !is_soroban(one)) {
-            self.apply(header.ledger_seq, &v4(one).tx_changes_before);
-            v4(one).operations.iter().for_each(|op| self.apply(header.ledger_seq, &op.changes));
+            books.apply(&v4(one).tx_changes_before);
+            v4(one).operations.iter().for_each(|op| books.apply(&op.changes));
         }
-        all().filter(is_soroban).for_each(|one| self.apply(header.ledger_seq, &v4(one).tx_changes_before));
+        all().filter(is_soroban).for_each(|one| books.apply(&v4(one).tx_changes_before));
         for one in all().filter(is_soroban) {
-            v4(one).operations.iter().for_each(|op| self.apply(header.ledger_seq, &op.changes));
+            v4(one).operations.iter().for_each(|op| books.apply(&op.changes));
         }
-        all().for_each(|one| self.apply(header.ledger_seq, &one.post_tx_apply_fee_processing));
+        all().for_each(|one| books.apply(&one.post_tx_apply_fee_processing));
+        meta.upgrades_processing.iter().for_each(|upgrade| books.apply(&upgrade.changes));
+        books.evict(&meta.evicted_keys);
+        books.compare(ledger);
+        self.seen.extend(std::mem::take(&mut books.seen));
+        sums::of_rows(&meta, ledger);
+        self.upgrades(&meta);
 
         // Money.
-        let held: i128 = self.entries.values().map(native_balance).sum();
+        let native = self.network.clone();
+        let held: i128 = self.books.entries.values().map(|entry| sums::native(entry, &native)).sum();
         assert_eq!(held + i128::from(header.fee_pool), i128::from(header.total_coins), "money is conserved");
+        sums::accounts_agree_with_what_belongs_to_them(&self.books.entries);
         let charged: i64 = all().map(|one| one.result.result.fee_charged).sum();
         let pool_before = self.previous.as_ref().map_or(0, |previous| previous.fee_pool);
         assert_eq!(header.fee_pool - pool_before, charged);
         assert_eq!((truth.totals.fee_charged, truth.totals.fee_pool), (charged, header.fee_pool));
-        self.accounts_agree_with_what_belongs_to_them();
 
         let mut operation_events = 0;
         let mut operations = truth.operations.iter();
@@ -141,6 +161,11 @@ impl Reader {
         self.previous = Some(header.clone());
     }
 
+    /// The network's state is what all ledgers so far lead to.
+    pub(crate) fn compare_state(&self, network: &SimNetwork) {
+        self.books.compare_state(network);
+    }
+
     fn envelopes(&mut self, phases: &[TransactionPhase]) -> Vec<(usize, TransactionEnvelope)> {
         let mut out = Vec::new();
         assert_eq!(phases.len(), 2);
@@ -149,7 +174,7 @@ impl Reader {
                 TransactionPhase::V0(components) => {
                     assert_eq!(number, 0, "the Soroban phase is parallel");
                     for TxSetComponent::TxsetCompTxsMaybeDiscountedFee(component) in components.iter() {
-                        assert_eq!(component.base_fee, Some(100));
+                        assert_eq!(component.base_fee, Some(self.base_fee()));
                         in_order(&component.txs);
                         out.extend(component.txs.iter().map(|envelope| (number, envelope.clone())));
                     }
@@ -172,40 +197,9 @@ impl Reader {
         out
     }
 
-    fn apply(&mut self, seq: u32, changes: &[LedgerEntryChange]) {
-        let mut state: Option<LedgerKey> = None;
-        for change in changes {
-            match change {
-                LedgerEntryChange::State(entry) => {
-                    assert_eq!(state, None, "a state is followed by what became of it");
-                    let key = entry.to_key();
-                    match self.entries.get(&key) {
-                        Some(known) => assert_eq!(known, entry, "a state is the last image"),
-                        None => assert_eq!(entry.last_modified_ledger_seq, 1, "only genesis is not told of"),
-                    }
-                    self.entries.insert(key.clone(), entry.clone());
-                    state = Some(key);
-                }
-                LedgerEntryChange::Created(entry) => {
-                    assert_eq!(entry.last_modified_ledger_seq, seq);
-                    assert!(self.entries.insert(entry.to_key(), entry.clone()).is_none(), "created twice");
-                    self.seen.insert("created");
-                }
-                LedgerEntryChange::Updated(entry) => {
-                    assert_eq!(entry.last_modified_ledger_seq, seq);
-                    assert_eq!(state.take(), Some(entry.to_key()), "an update follows its state");
-                    self.entries.insert(entry.to_key(), entry.clone());
-                    self.seen.insert("updated");
-                }
-                LedgerEntryChange::Removed(key) => {
-                    assert_eq!(state.take().as_ref(), Some(key), "a removal follows its state");
-                    self.entries.remove(key);
-                    self.seen.insert("removed");
-                }
-                LedgerEntryChange::Restored(_) => panic!("nothing is restored yet"),
-            }
-        }
-        assert_eq!(state, None);
+    /// Fee per operation that held in the ledger.
+    fn base_fee(&self) -> i64 {
+        self.previous.as_ref().map_or(100, |previous| i64::from(previous.base_fee))
     }
 
     fn transaction(
@@ -245,12 +239,20 @@ impl Reader {
         }
         let (word, results) = results(one, told);
         assert_eq!(word, told.result);
-        assert_eq!(results.len(), tx.operations.len(), "every operation has a result");
+        let refused = !matches!(told.inner_result.unwrap_or(word), "tx_success" | "tx_failed");
+        if refused {
+            assert!(results.is_empty());
+            self.seen.insert(told.inner_result.unwrap_or(told.result));
+        } else {
+            assert_eq!(results.len(), tx.operations.len(), "every operation has a result");
+        }
+        self.what_it_is_made_of(tx, envelope);
         let meta = v4(one);
         assert_eq!(meta.operations.len(), if told.successful { results.len() } else { 0 });
         for (operation, result) in tx.operations.iter().zip(&results) {
-            self.result(operation.body.discriminant().into(), result);
+            self.result(operation.body.discriminant().into(), result, told.successful);
         }
+        self.events(meta, told.successful);
         fee_events_are_what_was_charged(one, meta);
         match (&tx.ext, &meta.soroban_meta) {
             (TransactionExt::V0, None) => assert!(one.post_tx_apply_fee_processing.is_empty()),
@@ -258,27 +260,51 @@ impl Reader {
                 let SorobanTransactionMetaExt::V1(fees) = &soroban.ext else { panic!("no fees") };
                 let used = fees.total_non_refundable_resource_fee_charged
                     + fees.total_refundable_resource_fee_charged;
-                let inclusion = 100 * (1 + i64::from(told.inner_hash.is_some()));
+                let inclusion = self.base_fee() * (1 + i64::from(told.inner_hash.is_some()));
                 assert_eq!(inclusion + used, told.fee_charged);
                 assert!(used <= data.resource_fee && fees.rent_fee_charged <= used);
-                assert_eq!(soroban.return_value.is_some(), told.successful);
+                let calls = matches!(
+                    tx.operations.first().map(|op| &op.body),
+                    Some(stellar_xdr::OperationBody::InvokeHostFunction(_))
+                );
+                assert_eq!(soroban.return_value.is_some(), told.successful && calls);
                 self.seen.insert("refund");
             }
             _ => panic!("resources and their meta go together"),
         }
     }
 
-    fn result(&mut self, kind: i32, result: &OperationResult) {
+    fn result(&mut self, kind: i32, result: &OperationResult, successful: bool) {
         let OperationResult::OpInner(inner) = result else {
-            panic!("an operation without result: {result:?}")
+            self.bad_kinds.insert(kind);
+            self.seen.insert(match result {
+                OperationResult::OpNotSupported => "op_not_supported",
+                OperationResult::OpNoAccount => "op_no_source_account",
+                other => panic!("no such result in these networks: {other:?}"),
+            });
+            return;
         };
-        assert_eq!(i32::from(inner.discriminant()), kind);
+        // stellar-core gives passive offers the result of plain ones.
+        let arm = if kind == 4 { 3 } else { kind };
+        assert_eq!(i32::from(inner.discriminant()), arm);
         // After the type stands the code: 0 is success for all types.
-        if bytes(inner).get(4..8) == Some(&[0; 4]) {
-            self.good_kinds.insert(kind)
-        } else {
-            self.bad_kinds.insert(kind)
+        match bytes(inner).get(4..8) == Some(&[0; 4]) {
+            true if successful => self.good_kinds.insert(kind),
+            // What became of it was taken back with the rest of its transaction.
+            true => false,
+            false => self.bad_kinds.insert(kind),
         };
+        if let OperationResultTr::PathPaymentStrictSend(PathPaymentStrictSendResult::Success(success)) = inner
+            && success.offers.iter().any(|atom| matches!(atom, ClaimAtom::LiquidityPool(_)))
+        {
+            self.seen.insert("pool trade, strict send");
+        }
+        if let OperationResultTr::PathPaymentStrictReceive(result) = inner
+            && let PathPaymentStrictReceiveResult::Success(success) = result
+            && success.offers.iter().any(|atom| matches!(atom, ClaimAtom::LiquidityPool(_)))
+        {
+            self.seen.insert("pool trade, strict receive");
+        }
         if let OperationResultTr::ManageSellOffer(ManageSellOfferResult::Success(success)) = inner {
             if success.offer == ManageOfferSuccessResultOffer::Deleted {
                 self.seen.insert("offer deleted");
@@ -291,40 +317,6 @@ impl Reader {
             }
         }
     }
-
-    /// Counts offers, lines, data and signers of each account and compares with what the account says.
-    fn accounts_agree_with_what_belongs_to_them(&self) {
-        let mut selling: HashMap<&AccountId, i64> = HashMap::new();
-        let mut owned: HashMap<&AccountId, usize> = HashMap::new();
-        for entry in self.entries.values() {
-            match &entry.data {
-                LedgerEntryData::Offer(offer) => {
-                    assert!(offer.amount > 0);
-                    *owned.entry(&offer.seller_id).or_default() += 1;
-                    if offer.selling == Asset::Native {
-                        *selling.entry(&offer.seller_id).or_default() += offer.amount;
-                    }
-                }
-                LedgerEntryData::Trustline(line) => {
-                    assert!(line.balance >= 0 && line.balance <= line.limit);
-                    *owned.entry(&line.account_id).or_default() += 1;
-                }
-                LedgerEntryData::Data(data) => *owned.entry(&data.account_id).or_default() += 1,
-                _ => {}
-            }
-        }
-        for entry in self.entries.values() {
-            let LedgerEntryData::Account(account) = &entry.data else { continue };
-            let liabilities = match &account.ext {
-                AccountEntryExt::V0 => 0,
-                AccountEntryExt::V1(v1) => v1.liabilities.selling,
-            };
-            assert_eq!(liabilities, selling.get(&account.account_id).copied().unwrap_or(0));
-            let own = owned.get(&account.account_id).copied().unwrap_or(0) + account.signers.len();
-            assert_eq!(usize::try_from(account.num_sub_entries), Ok(own), "{account:?}");
-            assert!(account.balance >= 0);
-        }
-    }
 }
 
 fn results(one: &TransactionResultMetaV1, told: &TxTruth) -> (&'static str, Vec<OperationResult>) {
@@ -333,6 +325,14 @@ fn results(one: &TransactionResultMetaV1, told: &TxTruth) -> (&'static str, Vec<
         match &pair.result.result {
             InnerTransactionResultResult::TxSuccess(results)
             | InnerTransactionResultResult::TxFailed(results) => results.to_vec(),
+            InnerTransactionResultResult::TxNoAccount => {
+                assert_eq!(told.inner_result, Some("tx_no_source_account"));
+                Vec::new()
+            }
+            InnerTransactionResultResult::TxBadSponsorship => {
+                assert_eq!(told.inner_result, Some("tx_bad_sponsorship"));
+                Vec::new()
+            }
             other => panic!("no such inner result in today's ledgers: {other:?}"),
         }
     };
@@ -341,6 +341,11 @@ fn results(one: &TransactionResultMetaV1, told: &TxTruth) -> (&'static str, Vec<
         TransactionResultResult::TxFailed(results) => ("tx_failed", results.to_vec()),
         TransactionResultResult::TxFeeBumpInnerSuccess(pair) => ("tx_fee_bump_inner_success", inner(pair)),
         TransactionResultResult::TxFeeBumpInnerFailed(pair) => ("tx_fee_bump_inner_failed", inner(pair)),
+        TransactionResultResult::TxBadSeq => ("tx_bad_seq", Vec::new()),
+        TransactionResultResult::TxNoAccount => ("tx_no_source_account", Vec::new()),
+        TransactionResultResult::TxBadAuth => ("tx_bad_auth", Vec::new()),
+        TransactionResultResult::TxBadSponsorship => ("tx_bad_sponsorship", Vec::new()),
+        TransactionResultResult::TxBadMinSeqAgeOrGap => ("tx_bad_minseq_age_or_gap", Vec::new()),
         other => panic!("no such result in today's ledgers: {other:?}"),
     }
 }
@@ -354,19 +359,12 @@ fn in_order(envelopes: &[TransactionEnvelope]) {
     assert!(envelopes.is_sorted_by_key(sha), "a set is sorted by hash");
 }
 
-fn native_balance(entry: &LedgerEntry) -> i128 {
-    match &entry.data {
-        LedgerEntryData::Account(account) => i128::from(account.balance),
-        _ => 0,
-    }
-}
-
 /// Fee taken before, and given back after, all transactions: the events say what the changes do.
 fn fee_events_are_what_was_charged(one: &TransactionResultMetaV1, meta: &TransactionMetaV4) {
     let moved = |changes: &[LedgerEntryChange]| match changes {
         [] => 0,
         [LedgerEntryChange::State(before), LedgerEntryChange::Updated(after)] => {
-            native_balance(after) - native_balance(before)
+            sums::account_balance(after) - sums::account_balance(before)
         }
         other => panic!("one pair of images expected: {other:?}"),
     };

@@ -278,18 +278,6 @@ fn d21_an_event_of_the_host_has_no_contract_and_may_have_no_topics() {
 }
 
 #[test]
-fn the_deepest_value_that_is_read_has_its_row() {
-    let mut deep = ScVal::Void;
-    for _ in 0..240 {
-        deep = ScVal::Vec(Some(xdr::ScVec(vec![deep].try_into().unwrap())));
-    }
-    let made = event(Type::Contract, vec![deep.clone()], deep);
-    let rows = extracted(vec![v4(1, true, Vec::new(), vec![vec![made]], Vec::new())]).unwrap();
-    let text = rows[0]["data_decoded"].as_str().unwrap();
-    assert_eq!((text.matches("{\"vec\":").count(), text.contains("void")), (240, true));
-}
-
-#[test]
 fn an_operation_beyond_those_that_ids_can_number_fails_the_ledger() {
     let mut operations = vec![Vec::new(); 4095];
     operations.push(vec![numbered(Type::Contract, 1)]);

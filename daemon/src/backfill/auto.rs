@@ -1,0 +1,113 @@
+//! Finds the number of workers that saturates the narrower of CPU and source.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::run::MAX_WORKERS;
+use crate::pipeline::ChunkLimits;
+
+/// Share of the CPU from which on more workers cannot help.
+const SATURATED: f64 = 0.9;
+
+/// Gain below which more workers did not help.
+const GAIN: f64 = 1.05;
+
+/// Looks at what the workers achieve and says how many there should be.
+#[derive(Debug)]
+pub(super) struct Tuner {
+    busy: Arc<AtomicU64>,
+    cpus: f64,
+    seen: (Instant, u64, u64),
+    /// Ledgers per second before workers were added.
+    before: Option<f64>,
+    limited_by: &'static str,
+}
+
+impl Tuner {
+    pub(super) fn new(limits: &ChunkLimits, ledgers: u64) -> Self {
+        let busy = Arc::clone(&limits.busy);
+        let seen = (Instant::now(), busy.load(Ordering::Relaxed), ledgers);
+        Self {
+            busy,
+            cpus: f64::from(u32::try_from(limits.cpus).unwrap_or(1).max(1)),
+            seen,
+            before: None,
+            limited_by: "",
+        }
+    }
+
+    /// `cpu` or `source`; empty until known.
+    pub(super) const fn limited_by(&self) -> &'static str {
+        self.limited_by
+    }
+
+    /// How many workers there should be, when `workers` have worked `ledgers` so far.
+    pub(super) fn reconsider(&mut self, workers: u32, ledgers: u64) -> u32 {
+        let busy = self.busy.load(Ordering::Relaxed);
+        let (since, busy_then, ledgers_then) =
+            std::mem::replace(&mut self.seen, (Instant::now(), busy, ledgers));
+        let seconds = since.elapsed().as_secs_f64();
+        if seconds < 1.0 {
+            return workers;
+        }
+        let rate = ledgers.saturating_sub(ledgers_then) as f64 / seconds;
+        let cpu = Duration::from_nanos(busy.saturating_sub(busy_then)).as_secs_f64() / (seconds * self.cpus);
+        self.decide(workers, rate, cpu)
+    }
+
+    fn decide(&mut self, workers: u32, rate: f64, cpu: f64) -> u32 {
+        if cpu >= SATURATED {
+            self.limited_by = "cpu";
+            self.before = None;
+            return workers;
+        }
+        match self.before.replace(rate) {
+            // More workers brought nothing: the source gives no more.
+            Some(before) if rate < before * GAIN => {
+                self.limited_by = "source";
+                workers
+            }
+            _ => {
+                self.limited_by = "";
+                (workers + workers.div_ceil(2)).min(MAX_WORKERS)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tuner() -> Tuner {
+        Tuner::new(&ChunkLimits::new(2, 1), 0)
+    }
+
+    #[test]
+    fn workers_are_added_until_the_cpu_is_busy() {
+        let mut tuner = tuner();
+        let more = tuner.decide(2, 100.0, 0.4);
+        assert_eq!(more, 3);
+        assert_eq!(tuner.decide(more, 150.0, 0.95), 3);
+        assert_eq!(tuner.limited_by(), "cpu");
+    }
+
+    #[test]
+    fn workers_are_added_until_the_source_gives_no_more() {
+        let mut tuner = tuner();
+        let more = tuner.decide(4, 100.0, 0.2);
+        assert_eq!(more, 6);
+        assert_eq!(tuner.decide(more, 101.0, 0.2), 6);
+        assert_eq!(tuner.limited_by(), "source");
+    }
+
+    #[test]
+    fn there_is_a_most() {
+        assert_eq!(tuner().decide(MAX_WORKERS, 1.0, 0.0), MAX_WORKERS);
+    }
+}

@@ -1,0 +1,206 @@
+//! A job in memory: its record, what it is doing now, and how fast.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use lake_core::{LedgerRange, LedgerSeq};
+use tokio::sync::watch;
+
+use super::{
+    job::{Record, Workers},
+    plan,
+    store::JobStore,
+};
+use crate::{lake::RangeSet, pipeline::Chunk};
+
+/// Time over which the rate is taken.
+const WINDOW: Duration = Duration::from_secs(30);
+
+/// A job. Every change of its record is durable before it returns, or logged.
+#[derive(Debug)]
+pub(super) struct Job {
+    id: u32,
+    record: Mutex<Record>,
+    now: Mutex<Now>,
+    workers: watch::Sender<Workers>,
+    store: JobStore,
+}
+
+/// What a job is doing, in this process.
+#[derive(Debug, Default)]
+struct Now {
+    active: BTreeMap<LedgerSeq, (LedgerRange, Arc<AtomicU64>, String)>,
+    workers: u32,
+    waits_for: String,
+    limited_by: &'static str,
+    bytes: u64,
+    stored: u64,
+    /// Ledgers worked at some moments, for the rate.
+    marks: VecDeque<(Instant, u64)>,
+}
+
+/// What a job is doing, to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activity {
+    /// Workers at work.
+    pub workers: u32,
+    /// Chunks being worked: their ledgers, how many are done, and why one waits before it tries again.
+    pub active: Vec<(LedgerRange, u64, String)>,
+    /// What the job waits for; empty when for nothing.
+    pub waits_for: String,
+    /// `cpu` or `source` for automatic workers; empty until known.
+    pub limited_by: &'static str,
+    /// Ledgers per second over the last half minute.
+    pub ledgers_per_second: f64,
+    /// Bytes of files committed in this process.
+    pub bytes_written: u64,
+}
+
+/// A chunk being worked; forgotten when dropped.
+#[derive(Debug)]
+pub(super) struct Active<'j> {
+    job: &'j Job,
+    start: LedgerSeq,
+}
+
+impl Job {
+    pub(super) fn new(record: Record, store: JobStore) -> Self {
+        let (workers, _) = watch::channel(record.workers);
+        Self { id: record.id, record: Mutex::new(record), now: Mutex::default(), workers, store }
+    }
+
+    pub(super) const fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(super) fn record(&self) -> Record {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the record and makes it durable. A disk that cannot take it is logged: the lake's coverage stays the truth,
+    /// and the next change writes the whole record again.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Record)) {
+        let mut record = self.lock();
+        change(&mut record);
+        if let Err(error) = self.store.save(&record) {
+            tracing::error!(job = self.id, error = %error, "the job's record is not durable");
+        }
+        self.workers.send_if_modified(|workers| std::mem::replace(workers, record.workers) != record.workers);
+    }
+
+    /// The wanted ledgers that are neither stored nor parked.
+    pub(super) fn missing(&self, covered: &RangeSet) -> Vec<LedgerRange> {
+        let record = self.lock();
+        let mut done = covered.clone();
+        record.parked().ranges().for_each(|range| done.insert(range));
+        plan::missing(&record.wanted(), &done)
+    }
+
+    pub(super) fn workers(&self) -> watch::Receiver<Workers> {
+        self.workers.subscribe()
+    }
+
+    /// Workers to begin with.
+    pub(super) fn asked_workers(&self, cpus: usize) -> u32 {
+        match *self.workers.borrow() {
+            Workers::Fixed(count) => count,
+            Workers::Auto => u32::try_from(cpus).unwrap_or(1),
+        }
+    }
+
+    pub(super) fn begins(&self, chunk: &Chunk) -> Active<'_> {
+        let start = chunk.range.start();
+        self.now().active.insert(start, (chunk.range, Arc::clone(&chunk.done), String::new()));
+        Active { job: self, start }
+    }
+
+    pub(super) fn stored(&self, ledgers: u64, bytes: u64) {
+        let mut now = self.now();
+        now.stored += ledgers;
+        now.bytes += bytes;
+    }
+
+    /// Ledgers stored or in work, in this process.
+    pub(super) fn ledgers_done(&self) -> u64 {
+        let now = self.now();
+        now.stored + now.active.values().map(|(_, done, _)| done.load(Ordering::Relaxed)).sum::<u64>()
+    }
+
+    pub(super) fn waits_for(&self, what: String) {
+        self.now().waits_for = what;
+    }
+
+    pub(super) fn has_workers(&self, count: u32) {
+        self.now().workers = count;
+    }
+
+    pub(super) fn limited_by(&self, what: &'static str) {
+        self.now().limited_by = what;
+    }
+
+    /// Nothing is being done any more.
+    pub(super) fn idle(&self) {
+        let mut now = self.now();
+        now.workers = 0;
+        now.waits_for.clear();
+        now.marks.clear();
+    }
+
+    /// What it is doing now.
+    pub(super) fn activity(&self) -> Activity {
+        let done = self.ledgers_done();
+        let mut now = self.now();
+        let at = Instant::now();
+        now.marks.push_back((at, done));
+        while now.marks.len() > 2
+            && now.marks.front().is_some_and(|(then, _)| at.duration_since(*then) > WINDOW)
+        {
+            now.marks.pop_front();
+        }
+        let rate = now.marks.front().map_or(0.0, |(then, before)| {
+            let seconds = at.duration_since(*then).as_secs_f64();
+            if seconds > 0.0 { done.saturating_sub(*before) as f64 / seconds } else { 0.0 }
+        });
+        Activity {
+            workers: now.workers,
+            active: now
+                .active
+                .values()
+                .map(|(range, done, retrying)| (*range, done.load(Ordering::Relaxed), retrying.clone()))
+                .collect(),
+            waits_for: now.waits_for.clone(),
+            limited_by: now.limited_by,
+            ledgers_per_second: rate,
+            bytes_written: now.bytes,
+        }
+    }
+}
+
+impl Active<'_> {
+    /// Says why the chunk waits before it tries again; nothing when it tries.
+    pub(super) fn retries(&self, why: String) {
+        if let Some((_, _, retrying)) = self.job.now().active.get_mut(&self.start) {
+            *retrying = why;
+        }
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.job.now().active.remove(&self.start);
+    }
+}

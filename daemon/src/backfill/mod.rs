@@ -1,0 +1,520 @@
+//! Backfill: jobs that fill the lake with history, with many workers, over restarts.
+//!
+//! A job is what it wants; what is stored is the lake's coverage alone. Workers take the next free chunk, so nobody idles
+//! and none holds the rest up.
+
+mod auto;
+mod estimate;
+mod handle;
+mod job;
+mod plan;
+mod run;
+mod sample;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use lake_core::{LedgerRange, LedgerSeq};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    lake::{LakeError, RangeSet},
+    pipeline::{ChunkLimits, NetworkTask, Shared},
+    source::SourceError,
+};
+use handle::Job;
+use run::Engine;
+use store::JobStore;
+
+pub use estimate::{Plan, Prices};
+pub use handle::Activity;
+pub use job::{Event, JobState, Parked, Record, Span, Workers};
+pub use plan::{ChunkRules, Density};
+pub use run::MAX_WORKERS;
+pub use store::StoreError;
+
+/// Which ledgers a job wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// These.
+    Range(LedgerRange),
+    /// What is missing between the first and the last stored one.
+    Gaps,
+    /// So many up to the newest of the source.
+    Last(u32),
+}
+
+/// Why a call is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BackfillError {
+    /// No such network is configured.
+    #[error("network {name} is not configured: configured are {known}")]
+    UnknownNetwork {
+        /// The name.
+        name: String,
+        /// The configured ones.
+        known: String,
+    },
+    /// No such job.
+    #[error("there is no job {id}: see `lakectl backfill list`")]
+    UnknownJob {
+        /// Its number.
+        id: u32,
+    },
+    /// Another job wants the same ledgers.
+    #[error(
+        "job {job} of network {network} wants ledgers {range} already: cancel it first, or choose others"
+    )]
+    Taken {
+        /// The other job.
+        job: u32,
+        /// Network.
+        network: String,
+        /// Ledgers that both want.
+        range: LedgerRange,
+    },
+    /// The job is in a state that does not allow it.
+    #[error("job {id} is {state}: {hint}")]
+    State {
+        /// The job.
+        id: u32,
+        /// Its state.
+        state: &'static str,
+        /// What can be done.
+        hint: &'static str,
+    },
+    /// Nothing to do.
+    #[error("network {network} lacks none of these ledgers: nothing to do")]
+    NothingMissing {
+        /// Network.
+        network: String,
+    },
+    /// The disk cannot hold the result.
+    #[error(
+        "about {needed} bytes are needed below {path}, {free} are free: free some, want fewer ledgers, or force it"
+    )]
+    DiskTooSmall {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+        /// The lake.
+        path: String,
+    },
+    /// A number of workers that cannot be.
+    #[error("{0} workers cannot be: use 1 to {MAX_WORKERS}, or auto")]
+    Workers(u32),
+    /// A target that names no ledger.
+    #[error("{0}")]
+    Target(String),
+    /// The source cannot be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The lake cannot be asked.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The job's record cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A job with what it is doing.
+#[derive(Clone, Debug)]
+pub struct JobView {
+    /// What survives of it.
+    pub record: Record,
+    /// What it is doing now.
+    pub activity: Activity,
+    /// Wanted ledgers that are stored.
+    pub stored: u64,
+}
+
+/// What a network lacks.
+#[derive(Clone, Debug)]
+pub struct GapView {
+    /// Network.
+    pub network: String,
+    /// First and last stored ledger.
+    pub ends: Option<(LedgerSeq, LedgerSeq)>,
+    /// What is missing between them, and why if that is known.
+    pub gaps: Vec<(LedgerRange, String)>,
+}
+
+/// All jobs of the process.
+#[derive(Debug)]
+pub struct Backfill {
+    engine: Engine,
+    networks: Vec<NetworkTask>,
+    prices: Prices,
+    store: JobStore,
+    jobs: Mutex<BTreeMap<u32, Entry>>,
+    /// Ends all runs; the jobs go on at the next start.
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Entry {
+    job: Arc<Job>,
+    run: Option<Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    stop: CancellationToken,
+    done: JoinHandle<()>,
+}
+
+/// What backfill needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct BackfillSettings {
+    /// Bytes that encoders may hold, all workers together.
+    pub memory_bytes: u64,
+    /// How chunks are cut.
+    pub rules: ChunkRules,
+    /// What objects cost.
+    pub prices: Prices,
+}
+
+impl Backfill {
+    /// Jobs of `networks`. `shared.budget` is backfill's own: history must not take the memory of live ledgers.
+    pub fn new(shared: Shared, networks: Vec<NetworkTask>, settings: BackfillSettings) -> Self {
+        let limits = ChunkLimits::new(shared.worker_count, settings.memory_bytes);
+        let store = JobStore::new(shared.lake.path());
+        let stop = shared.cancel.child_token();
+        let engine = Engine { shared, limits, rules: settings.rules };
+        Self { engine, networks, prices: settings.prices, store, jobs: Mutex::default(), stop }
+    }
+
+    /// Reads the jobs of earlier processes and goes on with those that were running.
+    pub fn load(&self) {
+        let (records, errors) = self.store.load();
+        for error in errors {
+            tracing::error!(error = %error, "a job was not read");
+        }
+        let mut jobs = self.jobs();
+        for record in records {
+            let job = Arc::new(Job::new(record, self.store.clone()));
+            let id = job.id();
+            let is_running = job.record().state == JobState::Running;
+            let entry = jobs.entry(id).or_insert(Entry { job, run: None });
+            if !is_running {
+                continue;
+            }
+            match self.network(&entry.job.record().network) {
+                Ok(task) => {
+                    entry.job.change(|record| record.tell("went on after a restart of the daemon"));
+                    entry.run = Some(self.spawn(task, &entry.job));
+                }
+                Err(error) => entry.job.change(|record| {
+                    record.become_(JobState::Stopped, format!("stopped: {error}"));
+                    record.reason = error.to_string();
+                }),
+            }
+        }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<u32, Entry>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn network(&self, name: &str) -> Result<&NetworkTask, BackfillError> {
+        self.networks.iter().find(|task| task.name.as_str() == name).ok_or_else(|| {
+            let known: Vec<&str> = self.networks.iter().map(|task| task.name.as_str()).collect();
+            BackfillError::UnknownNetwork { name: name.to_owned(), known: known.join(", ") }
+        })
+    }
+
+    fn spawn(&self, task: &NetworkTask, job: &Arc<Job>) -> Run {
+        let stop = self.stop.child_token();
+        let done = tokio::spawn(run::run(self.engine.clone(), task.clone(), Arc::clone(job), stop.clone()));
+        Run { stop, done }
+    }
+
+    /// The ledgers that a target means now.
+    async fn wanted(&self, task: &NetworkTask, target: Target) -> Result<RangeSet, BackfillError> {
+        let coverage = self.engine.shared.lake.coverage(&task.name)?;
+        let mut wanted = RangeSet::new();
+        match target {
+            Target::Range(range) => wanted.insert(range),
+            Target::Gaps => coverage.gaps().into_iter().for_each(|range| wanted.insert(range)),
+            Target::Last(count) => {
+                let Some(tip) = task.source.tip().await? else {
+                    let why =
+                        format!("{} cannot tell its newest ledger: give a range", task.source.describe());
+                    return Err(BackfillError::Target(why));
+                };
+                let first = tip.get().saturating_sub(count.saturating_sub(1)).max(2);
+                wanted.extend(LedgerRange::new(LedgerSeq::new(first), tip).filter(|_| count > 0));
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// What a job would do, measured on a sample.
+    ///
+    /// # Errors
+    /// [`BackfillError`].
+    pub async fn plan(&self, network: &str, target: Target) -> Result<Plan, BackfillError> {
+        let task = self.network(network)?;
+        let wanted = self.wanted(task, target).await?;
+        estimate::estimate(&self.engine, task, &wanted, self.prices).await
+    }
+
+    /// Starts a job.
+    ///
+    /// # Errors
+    /// [`BackfillError`]; nothing is started then.
+    pub async fn start(
+        &self,
+        network: &str,
+        target: Target,
+        workers: Workers,
+        force: bool,
+    ) -> Result<JobView, BackfillError> {
+        check_workers(workers)?;
+        let task = self.network(network)?;
+        let wanted = self.wanted(task, target).await?;
+        let coverage = self.engine.shared.lake.coverage(&task.name)?;
+        if plan::missing(&wanted, &coverage).is_empty() {
+            return Err(BackfillError::NothingMissing { network: network.to_owned() });
+        }
+        if !force {
+            let plan = estimate::estimate(&self.engine, task, &wanted, self.prices).await?;
+            plan.fits(self.engine.shared.lake.path())?;
+        }
+        let mut jobs = self.jobs();
+        for entry in jobs.values() {
+            let record = entry.job.record();
+            if record.network != network || !record.state.is_open() {
+                continue;
+            }
+            let theirs = record.wanted();
+            if let Some(range) = wanted.ranges().find_map(|range| theirs.overlap(range)) {
+                return Err(BackfillError::Taken { job: record.id, network: network.to_owned(), range });
+            }
+        }
+        let id = jobs.keys().next_back().map_or(1, |last| last + 1);
+        let mut record = Record {
+            id,
+            network: network.to_owned(),
+            wanted: wanted.ranges().map(Span::from).collect(),
+            workers,
+            state: JobState::Running,
+            reason: String::new(),
+            parked: Vec::new(),
+            created_at: job::now(),
+            ended_at: None,
+            history: Vec::new(),
+        };
+        record.tell("started");
+        self.store.save(&record)?;
+        let job = Arc::new(Job::new(record, self.store.clone()));
+        let run = self.spawn(task, &job);
+        let view = self.view(&job)?;
+        jobs.insert(id, Entry { job, run: Some(run) });
+        Ok(view)
+    }
+
+    fn view(&self, job: &Job) -> Result<JobView, BackfillError> {
+        let record = job.record();
+        let coverage =
+            self.network(&record.network).ok().map(|task| self.engine.shared.lake.coverage(&task.name));
+        let stored = match coverage.transpose()? {
+            Some(coverage) => {
+                let missing: u64 =
+                    plan::missing(&record.wanted(), &coverage).iter().map(|range| range.count()).sum();
+                record.wanted().count() - missing
+            }
+            None => 0,
+        };
+        Ok(JobView { activity: job.activity(), record, stored })
+    }
+
+    fn job(&self, id: u32) -> Result<Arc<Job>, BackfillError> {
+        self.jobs().get(&id).map(|entry| Arc::clone(&entry.job)).ok_or(BackfillError::UnknownJob { id })
+    }
+
+    /// All jobs, newest first.
+    ///
+    /// # Errors
+    /// What reading the lake gives.
+    pub fn list(&self) -> Result<Vec<JobView>, BackfillError> {
+        let jobs: Vec<_> = self.jobs().values().rev().map(|entry| Arc::clone(&entry.job)).collect();
+        jobs.iter().map(|job| self.view(job)).collect()
+    }
+
+    /// One job; 0 is the newest.
+    ///
+    /// # Errors
+    /// [`BackfillError::UnknownJob`].
+    pub fn get(&self, id: u32) -> Result<JobView, BackfillError> {
+        let id = match id {
+            0 => self.jobs().keys().next_back().copied().unwrap_or(0),
+            id => id,
+        };
+        self.view(&*self.job(id)?)
+    }
+
+    /// Stops taking chunks. What was in flight and not committed is worked again later.
+    ///
+    /// # Errors
+    /// [`BackfillError::State`] for a job that does not run.
+    pub async fn pause(&self, id: u32) -> Result<JobView, BackfillError> {
+        self.end(id, JobState::Paused, "paused", &[JobState::Running]).await
+    }
+
+    /// Ends a job for good; what is committed stays.
+    ///
+    /// # Errors
+    /// [`BackfillError::State`] for a job that is over.
+    pub async fn cancel(&self, id: u32) -> Result<JobView, BackfillError> {
+        let open = [JobState::Running, JobState::Paused, JobState::Stopped];
+        self.end(id, JobState::Cancelled, "cancelled", &open).await
+    }
+
+    async fn end(
+        &self,
+        id: u32,
+        state: JobState,
+        what: &'static str,
+        from: &[JobState],
+    ) -> Result<JobView, BackfillError> {
+        let job = self.job(id)?;
+        let is = job.record().state;
+        if !from.contains(&is) {
+            return Err(BackfillError::State { id, state: state_word(is), hint: hint(is) });
+        }
+        // Durable before it takes effect: a crash in between must not bring the job back to life.
+        job.change(|record| record.become_(state, what));
+        let run = self.jobs().get_mut(&id).and_then(|entry| entry.run.take());
+        if let Some(run) = run {
+            run.stop.cancel();
+            if let Err(error) = run.done.await {
+                tracing::error!(job = id, error = %error, "a run ended early");
+            }
+        }
+        self.view(&job)
+    }
+
+    /// Goes on with a job; parked chunks are tried again.
+    ///
+    /// # Errors
+    /// [`BackfillError::State`] for a job that runs or was cancelled, or has nothing left to do.
+    pub fn resume(&self, id: u32) -> Result<JobView, BackfillError> {
+        let job = self.job(id)?;
+        let record = job.record();
+        let is_over = record.state == JobState::Finished && record.parked.is_empty();
+        if matches!(record.state, JobState::Running | JobState::Cancelled) || is_over {
+            return Err(BackfillError::State {
+                id,
+                state: state_word(record.state),
+                hint: hint(record.state),
+            });
+        }
+        let task = self.network(&record.network)?;
+        job.change(|record| {
+            record.parked.clear();
+            record.become_(JobState::Running, "resumed");
+        });
+        let run = self.spawn(task, &job);
+        if let Some(entry) = self.jobs().get_mut(&id) {
+            entry.run = Some(run);
+        }
+        self.view(&job)
+    }
+
+    /// Changes the number of workers of a job, at once.
+    ///
+    /// # Errors
+    /// [`BackfillError::Workers`].
+    pub fn set_workers(&self, id: u32, workers: Workers) -> Result<JobView, BackfillError> {
+        check_workers(workers)?;
+        let job = self.job(id)?;
+        job.change(|record| {
+            record.workers = workers;
+            record.tell(match workers {
+                Workers::Fixed(count) => format!("set to {count} workers"),
+                Workers::Auto => "set to automatic workers".to_owned(),
+            });
+        });
+        self.view(&job)
+    }
+
+    /// What every network lacks between its first and its last ledger.
+    ///
+    /// # Errors
+    /// [`BackfillError::UnknownNetwork`].
+    pub fn gaps(&self, network: Option<&str>) -> Result<Vec<GapView>, BackfillError> {
+        let tasks: Vec<&NetworkTask> = match network {
+            Some(name) => vec![self.network(name)?],
+            None => self.networks.iter().collect(),
+        };
+        let records: Vec<Record> = self.jobs().values().map(|entry| entry.job.record()).collect();
+        let view = |task: &NetworkTask| {
+            let coverage = self.engine.shared.lake.coverage(&task.name)?;
+            let of_network = records.iter().filter(|record| record.network == task.name.as_str());
+            let gaps = coverage.gaps().into_iter().map(|gap| (gap, why(gap, of_network.clone()))).collect();
+            Ok(GapView { network: task.name.to_string(), ends: coverage.first().zip(coverage.last()), gaps })
+        };
+        tasks.into_iter().map(view).collect()
+    }
+
+    /// Ends all runs and waits for them. The jobs go on at the next start.
+    pub async fn shut_down(&self) {
+        self.stop.cancel();
+        let runs: Vec<Run> = self.jobs().values_mut().filter_map(|entry| entry.run.take()).collect();
+        for run in runs {
+            if let Err(error) = run.done.await {
+                tracing::error!(error = %error, "a run ended early");
+            }
+        }
+    }
+}
+
+/// Why ledgers are missing, as far as jobs know.
+fn why<'r>(gap: LedgerRange, mut records: impl Iterator<Item = &'r Record> + Clone) -> String {
+    if let Some((record, parked)) = records.clone().find_map(|record| {
+        let parked =
+            record.parked.iter().find(|parked| parked.range.range().is_some_and(|r| r.overlaps(gap)))?;
+        Some((record, parked))
+    }) {
+        return format!("parked by job {}: {}", record.id, parked.reason);
+    }
+    let wants = |record: &&Record| record.wanted().overlap(gap).is_some();
+    match records.find(|record| record.state.is_open() && wants(record)) {
+        Some(record) => format!("wanted by job {}, which is {}", record.id, state_word(record.state)),
+        None => "no job wants it: `lakectl repair` fills it".to_owned(),
+    }
+}
+
+fn check_workers(workers: Workers) -> Result<(), BackfillError> {
+    match workers {
+        Workers::Fixed(count) if !(1..=MAX_WORKERS).contains(&count) => Err(BackfillError::Workers(count)),
+        Workers::Fixed(_) | Workers::Auto => Ok(()),
+    }
+}
+
+const fn state_word(state: JobState) -> &'static str {
+    match state {
+        JobState::Running => "running",
+        JobState::Paused => "paused",
+        JobState::Finished => "finished",
+        JobState::Cancelled => "cancelled",
+        JobState::Stopped => "stopped",
+    }
+}
+
+const fn hint(state: JobState) -> &'static str {
+    match state {
+        JobState::Running => "it can be paused, cancelled or given other workers",
+        JobState::Paused | JobState::Stopped => "it can be resumed or cancelled",
+        JobState::Finished => "it has nothing left to do; start another one",
+        JobState::Cancelled => "it is over; start another one",
+    }
+}

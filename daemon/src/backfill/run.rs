@@ -1,0 +1,318 @@
+//! Runs one job: plans its chunks, lets workers take the next free one, retries, parks, and says when all is in.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use lake_core::{LedgerRange, LedgerSeq};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    auto::Tuner,
+    handle::Job,
+    job::{JobState, Parked, Workers, now},
+    plan::{self, ChunkRules, Density},
+    sample,
+};
+use crate::{
+    class::Class,
+    lake::LakeError,
+    pipeline::{Chunk, ChunkLimits, NetworkTask, PipelineError, Shared, delays, keep_evidence, run_chunk},
+    source::SourceError,
+};
+
+/// Most workers of a job.
+pub const MAX_WORKERS: u32 = 64;
+
+/// Tries of a ledger that the source does not have although it has later ones.
+const MISSING_TRIES: u32 = 5;
+
+/// How often automatic workers are reconsidered.
+const TUNE: Duration = Duration::from_secs(2);
+
+/// What a run needs of the daemon.
+#[derive(Clone, Debug)]
+pub(super) struct Engine {
+    pub(super) shared: Shared,
+    pub(super) limits: ChunkLimits,
+    pub(super) rules: ChunkRules,
+}
+
+impl Engine {
+    /// How the chunks of this source are cut for so many workers.
+    pub(super) fn rules(&self, task: &NetworkTask, workers: u32) -> ChunkRules {
+        let align = task.source.ledgers_per_object().unwrap_or(1);
+        // Two for each, so that the last ones are not left to one worker.
+        ChunkRules { align, min_chunks: workers * 2, ..self.rules }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// All that could be stored is stored.
+    Complete,
+    /// It was told to stop.
+    Interrupted,
+    /// An operator must act.
+    Stopped(String),
+}
+
+/// Runs `job` until it is over or `stop` says so, and writes down how it ended.
+pub(super) async fn run(engine: Engine, task: NetworkTask, job: Arc<Job>, stop: CancellationToken) {
+    let end = match rounds(&engine, &task, &job, &stop).await {
+        Ok(end) => end,
+        Err(error) => End::Stopped(error.to_string()),
+    };
+    job.idle();
+    match end {
+        End::Interrupted => {}
+        End::Complete => {
+            let parked = job.record().parked.len();
+            let what = match parked {
+                0 => "finished: every wanted ledger is stored".to_owned(),
+                1 => "finished with 1 chunk parked".to_owned(),
+                n => format!("finished with {n} chunks parked"),
+            };
+            tracing::info!(network = %task.name, job = job.id(), "{what}");
+            job.change(|record| record.become_(JobState::Finished, what));
+        }
+        End::Stopped(reason) => {
+            tracing::error!(network = %task.name, job = job.id(), error = reason, "backfill stopped");
+            job.change(|record| {
+                record.become_(JobState::Stopped, format!("stopped: {reason}"));
+                record.reason = reason;
+            });
+        }
+    }
+}
+
+/// Plans and works until nothing is missing that is not parked. One round is enough, unless others stored some of the
+/// ledgers meanwhile.
+async fn rounds(
+    engine: &Engine,
+    task: &NetworkTask,
+    job: &Arc<Job>,
+    stop: &CancellationToken,
+) -> Result<End, PipelineError> {
+    let mut density: Option<Density> = None;
+    loop {
+        let coverage = engine.shared.lake.coverage(&task.name)?;
+        let missing = job.missing(&coverage);
+        if missing.is_empty() {
+            return Ok(End::Complete);
+        }
+        let density = match &density {
+            Some(density) => density,
+            None => match sampled(task, &missing, job, stop).await? {
+                Some(sampled) => density.insert(sampled),
+                None => return Ok(End::Interrupted),
+            },
+        };
+        let rules = engine.rules(task, job.asked_workers(engine.limits.cpus));
+        let chunks = plan::chunks(&missing, density, rules);
+        tracing::info!(network = %task.name, job = job.id(), chunks = chunks.len(), "backfill planned");
+        match round(engine, task, job, chunks, stop).await {
+            End::Complete => {}
+            end => return Ok(end),
+        }
+    }
+}
+
+/// Samples the source, as often as it takes. `None` when told to stop.
+async fn sampled(
+    task: &NetworkTask,
+    missing: &[LedgerRange],
+    job: &Job,
+    stop: &CancellationToken,
+) -> Result<Option<Density>, PipelineError> {
+    let mut waits = delays();
+    loop {
+        let error = match sample::density(task.source.as_ref(), missing).await {
+            Ok(density) => {
+                job.waits_for(String::new());
+                return Ok(Some(density));
+            }
+            Err(error) => error,
+        };
+        if error.class() == Class::Stop {
+            return Err(error.into());
+        }
+        tracing::warn!(network = %task.name, job = job.id(), error = %error, "the source cannot be sampled yet");
+        job.waits_for(error.to_string());
+        if !pause(waits.next(), stop).await {
+            return Ok(None);
+        }
+    }
+}
+
+/// Waits; false when told to stop meanwhile.
+async fn pause(time: Option<Duration>, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(time.unwrap_or(Duration::from_secs(30))) => true,
+    }
+}
+
+/// What the workers of a round share.
+struct Round {
+    engine: Engine,
+    task: NetworkTask,
+    job: Arc<Job>,
+    queue: Mutex<VecDeque<LedgerRange>>,
+    stop: CancellationToken,
+    /// Set once by a worker that met what only an operator can mend.
+    fatal: Mutex<Option<String>>,
+}
+
+impl Round {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<LedgerRange>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_up(&self, reason: String) {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.stop.cancel();
+    }
+}
+
+async fn round(
+    engine: &Engine,
+    task: &NetworkTask,
+    job: &Arc<Job>,
+    chunks: Vec<LedgerRange>,
+    stop: &CancellationToken,
+) -> End {
+    let round = Arc::new(Round {
+        engine: engine.clone(),
+        task: task.clone(),
+        job: job.clone(),
+        queue: Mutex::new(chunks.into()),
+        stop: stop.child_token(),
+        fatal: Mutex::new(None),
+    });
+    let (wanted, places) = watch::channel(job.asked_workers(engine.limits.cpus));
+    let mut asked = job.workers();
+    let mut tuner = Tuner::new(&engine.limits, job.ledgers_done());
+    let mut workers = JoinSet::new();
+    let mut started = 0;
+    let mut ticks = tokio::time::interval(TUNE);
+    loop {
+        while started < *wanted.borrow() && !round.stop.is_cancelled() && !round.queue().is_empty() {
+            workers.spawn(worker(round.clone(), started, places.clone()));
+            started += 1;
+        }
+        job.has_workers(u32::try_from(workers.len()).unwrap_or(u32::MAX));
+        tokio::select! {
+            ended = workers.join_next() => match ended {
+                Some(Ok(place)) => started = started.min(place),
+                Some(Err(error)) => round.give_up(format!("a worker ended early: {error}")),
+                None => break,
+            },
+            changed = asked.changed() => {
+                if changed.is_ok() {
+                    wanted.send_replace(job.asked_workers(engine.limits.cpus));
+                }
+            }
+            _ = ticks.tick() => {
+                if *asked.borrow() == Workers::Auto {
+                    let now = tuner.reconsider(*wanted.borrow(), job.ledgers_done());
+                    job.limited_by(tuner.limited_by());
+                    wanted.send_if_modified(|workers| std::mem::replace(workers, now) != now);
+                }
+            }
+        }
+    }
+    let fatal = round.fatal.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match fatal {
+        Some(reason) => End::Stopped(reason),
+        None if stop.is_cancelled() => End::Interrupted,
+        None => End::Complete,
+    }
+}
+
+/// Takes chunks until there are none or it is one worker too many. Returns its place.
+async fn worker(round: Arc<Round>, place: u32, places: watch::Receiver<u32>) -> u32 {
+    while !round.stop.is_cancelled() && place < *places.borrow() {
+        let Some(range) = round.queue().pop_front() else { break };
+        store(&round, range).await;
+    }
+    place
+}
+
+/// Stores one chunk, however often it takes, or parks it.
+async fn store(round: &Round, range: LedgerRange) {
+    let Round { engine, task, job, .. } = round;
+    let chunk = Chunk { range, job: job.id().to_string(), done: Arc::default(), cancel: round.stop.clone() };
+    let active = job.begins(&chunk);
+    let mut waits = delays();
+    let mut tries_of_missing = 0;
+    loop {
+        let begun = Instant::now();
+        let error = match run_chunk(&engine.shared, &engine.limits, task, &chunk).await {
+            Ok(commit) => {
+                job.stored(range.count(), commit.bytes);
+                tracing::debug!(
+                    network = %task.name, job = job.id(), range = %range, rows = commit.rows, bytes = commit.bytes,
+                    took_ms = begun.elapsed().as_millis(), "chunk stored"
+                );
+                return;
+            }
+            Err(_) if round.stop.is_cancelled() => return,
+            Err(error) => error,
+        };
+        chunk.done.store(0, Ordering::Relaxed);
+        if let PipelineError::Lake(LakeError::Overlap { .. }) = &error {
+            // Others stored some of it: the next round plans what is left.
+            return;
+        }
+        let class = match &error {
+            PipelineError::Source(SourceError::Missing { seq, .. }) => {
+                tries_of_missing += 1;
+                if tries_of_missing >= MISSING_TRIES && is_behind(task, *seq).await {
+                    Class::Corrupt
+                } else {
+                    Class::Retry
+                }
+            }
+            other => other.class(),
+        };
+        match class {
+            Class::Retry => {
+                tracing::warn!(network = %task.name, job = job.id(), range = %range, error = %error, "will try again");
+                active.retries(error.to_string());
+                if !pause(waits.next(), &round.stop).await {
+                    return;
+                }
+                active.retries(String::new());
+            }
+            Class::Corrupt => return park(round, range, &error),
+            Class::Stop => return round.give_up(error.to_string()),
+        }
+    }
+}
+
+/// Whether the source has later ledgers than `seq`.
+async fn is_behind(task: &NetworkTask, seq: LedgerSeq) -> bool {
+    task.source.tip().await.is_ok_and(|tip| tip.is_some_and(|tip| tip > seq))
+}
+
+fn park(round: &Round, range: LedgerRange, error: &PipelineError) {
+    let Round { engine, task, job, .. } = round;
+    let evidence = match keep_evidence(engine.shared.lake.path(), task.name.as_str(), error) {
+        Ok(path) => path.map(|path| path.display().to_string()),
+        Err(failed) => {
+            tracing::error!(network = %task.name, job = job.id(), error = failed, "no evidence kept");
+            None
+        }
+    };
+    let reason = error.to_string();
+    tracing::error!(network = %task.name, job = job.id(), range = %range, error = reason, "chunk parked");
+    job.change(|record| {
+        record.tell(format!("parked ledgers {range}: {reason}"));
+        record.parked.push(Parked { range: range.into(), reason, evidence, at: now() });
+    });
+}

@@ -1,0 +1,72 @@
+//! How large ledgers are, here and there: a few of them, read from the source.
+
+use futures::{StreamExt, TryStreamExt};
+use lake_core::{LedgerRange, LedgerSeq, RawLedger};
+
+use super::plan::Density;
+use crate::source::{Source, SourceError};
+
+/// Places that are looked at.
+const PLACES: u64 = 12;
+
+/// Ledgers that are read at each.
+const LEDGERS: u32 = 4;
+
+/// Samples the ledgers of `missing`.
+pub(super) async fn density(source: &dyn Source, missing: &[LedgerRange]) -> Result<Density, SourceError> {
+    let mut samples = Vec::new();
+    for (at, ledgers) in ledgers(source, missing).await? {
+        let bytes: usize = ledgers.iter().map(|ledger| ledger.xdr.len()).sum();
+        samples.push((at, bytes as u64 / (ledgers.len() as u64).max(1)));
+    }
+    Ok(Density::new(samples))
+}
+
+/// A few ledgers from places spread evenly over `missing`.
+pub(super) async fn ledgers(
+    source: &dyn Source,
+    missing: &[LedgerRange],
+) -> Result<Vec<(LedgerSeq, Vec<RawLedger>)>, SourceError> {
+    let mut all = Vec::new();
+    for range in places(missing) {
+        let ledgers = source.ledgers(range.start(), Some(range.end())).take(LEDGERS as usize);
+        all.push((range.start(), ledgers.try_collect::<Vec<_>>().await?));
+    }
+    Ok(all)
+}
+
+/// Short ranges spread evenly over the ledgers of `missing`.
+fn places(missing: &[LedgerRange]) -> Vec<LedgerRange> {
+    let total: u64 = missing.iter().map(|range| range.count()).sum();
+    let mut places = Vec::new();
+    let (mut passed, mut next) = (0, 0);
+    for range in missing {
+        let end = passed + range.count();
+        while next < end {
+            let offset = u32::try_from(next - passed).unwrap_or(u32::MAX);
+            let start = LedgerSeq::new(range.start().get().saturating_add(offset));
+            let last = LedgerSeq::new(start.get().saturating_add(LEDGERS - 1)).min(range.end());
+            places.extend(LedgerRange::new(start, last));
+            next += total.div_ceil(PLACES).max(u64::from(LEDGERS));
+        }
+        passed = end;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_spread_and_inside() {
+        let range = |start, end| LedgerRange::new(LedgerSeq::new(start), LedgerSeq::new(end)).unwrap();
+        let missing = [range(2, 1_000), range(5_000, 5_000), range(60_000, 70_000)];
+        let places = places(&missing);
+        assert!((8..=14).contains(&places.len()), "{places:?}");
+        for place in &places {
+            assert!(missing.iter().any(|m| m.contains(place.start()) && m.contains(place.end())), "{place}");
+        }
+        assert_eq!(super::places(&[range(7, 8)]), [range(7, 8)]);
+    }
+}

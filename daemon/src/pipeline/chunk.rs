@@ -1,0 +1,251 @@
+//! One chunk of a backfill: many ledgers become one commit without ever being held together.
+//!
+//! Ledgers flow one by one from the source through a bounded channel to a thread that decodes, verifies, extracts and
+//! hands rows to the encoder. Unlike a live batch a chunk is as long as its files want to be; what it holds in memory is
+//! bounded for all chunks together.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use lake_core::{Hash32, LedgerRange, RawLedger};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    NetworkTask, Shared,
+    budget::Share,
+    error::PipelineError,
+    work::{Chunks, refused},
+};
+use crate::{
+    lake::{BatchFacts, Commit, LakeError, SealedBatch},
+    source::SourceError,
+};
+
+/// Ledgers that wait between the source and the thread of a chunk, beside the bound in bytes.
+const WAITING: usize = 64;
+
+/// Longest time that a chunk keeps a CPU slot while others wait for one.
+const TURN: Duration = Duration::from_millis(100);
+
+/// What all chunks of the process share.
+#[derive(Clone, Debug)]
+pub struct ChunkLimits {
+    /// Turns on the CPU: as many as there are cores.
+    pub cpu: Arc<Semaphore>,
+    /// Number of turns.
+    pub cpus: usize,
+    /// Bytes that encoders hold, all together.
+    pub held: Arc<AtomicU64>,
+    /// Bound on them.
+    pub held_bound: u64,
+    /// Time spent working, in nanoseconds, all together.
+    pub busy: Arc<AtomicU64>,
+}
+
+impl ChunkLimits {
+    /// Limits for `cpus` cores and encoders that hold at most `held_bound` bytes.
+    pub fn new(cpus: usize, held_bound: u64) -> Self {
+        Self {
+            cpu: Arc::new(Semaphore::new(cpus)),
+            cpus,
+            held: Arc::default(),
+            held_bound,
+            busy: Arc::default(),
+        }
+    }
+}
+
+/// A chunk to be stored.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Its ledgers; within one 10,000-ledger range.
+    pub range: LedgerRange,
+    /// Job, for lineage.
+    pub job: String,
+    /// Ledgers worked so far.
+    pub done: Arc<AtomicU64>,
+    /// Gives the chunk up, within a ledger's time.
+    pub cancel: CancellationToken,
+}
+
+/// Stores one chunk: all of it, or nothing.
+///
+/// # Errors
+/// The first [`PipelineError`]; [`LakeError::Closed`] when it was given up.
+pub async fn run_chunk(
+    shared: &Shared,
+    limits: &ChunkLimits,
+    task: &NetworkTask,
+    chunk: &Chunk,
+) -> Result<Commit, PipelineError> {
+    chunk.done.store(0, Ordering::Relaxed);
+    let (ledgers, waiting) = mpsc::channel(WAITING);
+    let worker = Worker {
+        shared: shared.clone(),
+        limits: limits.clone(),
+        task: task.clone(),
+        chunk: chunk.clone(),
+        handle: Handle::current(),
+        held: 0,
+    };
+    let working = tokio::task::spawn_blocking(move || worker.run(waiting));
+    let fed = tokio::select! {
+        biased;
+        () = chunk.cancel.cancelled() => Err(PipelineError::Lake(LakeError::Closed)),
+        fed = feed(shared, task, chunk.range, ledgers) => fed,
+    };
+    // The channel is closed now: the thread ends with what it has. Its own error is the earlier one.
+    let sealed = working.await??;
+    fed?;
+    Ok(shared.queue.submit(sealed.ok_or(LakeError::Closed)?).await?)
+}
+
+/// Reads the chunk's ledgers from the source.
+async fn feed(
+    shared: &Shared,
+    task: &NetworkTask,
+    range: LedgerRange,
+    ledgers: mpsc::Sender<(RawLedger, Share)>,
+) -> Result<(), PipelineError> {
+    let mut stream = task.source.ledgers(range.start(), Some(range.end()));
+    let mut next = Some(range.start());
+    while let Some(expected) = next.filter(|seq| *seq <= range.end()) {
+        let ledger = match stream.next().await {
+            Some(ledger) => ledger?,
+            None => {
+                let detail = "the source ended before it; check that it reaches so far".to_owned();
+                let origin = task.source.describe();
+                return Err(SourceError::Missing { seq: expected, origin, detail }.into());
+            }
+        };
+        let share = shared.budget.take(ledger.xdr.len()).await;
+        next = ledger.seq.next();
+        if ledgers.send((ledger, share)).await.is_err() {
+            // The thread refused a ledger; it says why.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The thread of a chunk.
+struct Worker {
+    shared: Shared,
+    limits: ChunkLimits,
+    task: NetworkTask,
+    chunk: Chunk,
+    handle: Handle,
+    /// Bytes that this chunk's encoder is known to hold.
+    held: u64,
+}
+
+/// What has passed so far.
+#[derive(Default)]
+struct Passed {
+    first_previous: Option<Hash32>,
+    last: Option<Hash32>,
+    count: u64,
+}
+
+impl Worker {
+    /// Works the ledgers as they come. `None` when not all came.
+    fn run(
+        mut self,
+        mut waiting: mpsc::Receiver<(RawLedger, Share)>,
+    ) -> Result<Option<SealedBatch>, PipelineError> {
+        let shared = self.shared.clone();
+        let encoder = shared.lake.encoder().begin(&self.task.name, self.chunk.range);
+        let mut rows = Chunks::new(&shared.stamps, encoder, self.chunk.range.start(), None);
+        let mut passed = Passed::default();
+        while let Some(first) = waiting.blocking_recv() {
+            let cpu = Arc::clone(&self.limits.cpu);
+            // Never closed: an error cannot come.
+            let turn = self.handle.block_on(cpu.acquire_owned());
+            let begun = Instant::now();
+            let mut next = Some(first);
+            while let Some((raw, share)) = next {
+                if self.chunk.cancel.is_cancelled() {
+                    return Ok(None);
+                }
+                self.work(&raw, &mut passed, &mut rows)?;
+                drop(share);
+                next = if begun.elapsed() < TURN { waiting.try_recv().ok() } else { None };
+            }
+            self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
+            drop(turn);
+        }
+        let (Some(first_previous_hash), Some(last_hash)) = (passed.first_previous, passed.last) else {
+            return Ok(None);
+        };
+        if passed.count < self.chunk.range.count() || self.chunk.cancel.is_cancelled() {
+            return Ok(None);
+        }
+        let facts = BatchFacts {
+            range: self.chunk.range,
+            lane: self.task.lane,
+            first_previous_hash,
+            last_hash,
+            source: self.task.source.describe(),
+            job: Some(self.chunk.job.clone()),
+        };
+        let turn = self.handle.block_on(Arc::clone(&self.limits.cpu).acquire_owned());
+        let begun = Instant::now();
+        let (sealed, _, _) = rows.finish(&facts)?;
+        self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
+        drop(turn);
+        Ok(Some(sealed))
+    }
+
+    fn work(
+        &mut self,
+        raw: &RawLedger,
+        passed: &mut Passed,
+        rows: &mut Chunks<'_>,
+    ) -> Result<(), PipelineError> {
+        let (previous, hash, _) =
+            rows.add(&self.task, raw, passed.last).map_err(|reason| refused(reason, raw.clone()))?;
+        passed.first_previous.get_or_insert(previous);
+        passed.last = Some(hash);
+        passed.count += 1;
+        self.chunk.done.store(passed.count, Ordering::Relaxed);
+        if rows.flush_when_full(raw.seq)? {
+            self.account(rows.held());
+            if self.limits.held.load(Ordering::Relaxed) > self.limits.held_bound {
+                rows.shed()?;
+                self.account(rows.held());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells all chunks what this one's encoder holds.
+    fn account(&mut self, held: u64) {
+        let counter = &self.limits.held;
+        if held > self.held {
+            counter.fetch_add(held - self.held, Ordering::Relaxed);
+        } else {
+            counter.fetch_sub(self.held - held, Ordering::Relaxed);
+        }
+        self.held = held;
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.account(0);
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
