@@ -29,7 +29,8 @@ pub(super) async fn ledgers(
 ) -> Result<Vec<(LedgerSeq, Vec<RawLedger>)>, SourceError> {
     let mut all = Vec::new();
     for range in places(missing) {
-        let ledgers = source.ledgers(range.start(), Some(range.end())).take(LEDGERS as usize);
+        let ledgers =
+            source.ledgers(range.start(), Some(range.end())).take(usize::try_from(LEDGERS).unwrap_or(1));
         all.push((range.start(), ledgers.try_collect::<Vec<_>>().await?));
     }
     Ok(all)

@@ -102,6 +102,8 @@ pub enum SourceSettings {
         density: lake_sim::Density,
         /// Which of all simulated networks.
         seed: u64,
+        /// First ledger.
+        first_ledger: u32,
         /// `None`: flat out.
         ledgers_per_second: Option<f64>,
     },
@@ -501,6 +503,7 @@ fn source_settings(
                 invalid(key, "`density` is one of sparse, mixed, dense, everything".to_owned())
             })?,
             seed: sim.seed.unwrap_or(1),
+            first_ledger: sim.first_ledger.unwrap_or(2).max(2),
             ledgers_per_second: rate(sim.ledgers_per_second)?,
         }),
         (None, None, Some(replay)) => Ok(SourceSettings::Replay {
