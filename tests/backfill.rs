@@ -185,10 +185,10 @@ fn a_plan_tells_what_a_job_takes_and_wrong_wishes_are_refused() {
     let plan = sut.ctl(["backfill", "start", "--network", "net", "--from", "2", "--to", "5001", "--dry-run"]);
     assert!(plan.status.success() && text(&plan).contains("5,000"), "{}", text(&plan));
     for (args, code, words) in [
-        ("start --network nowhere --from 2 --to 3", 64, "not configured"),
+        ("start --network nowhere --from 2 --to 3", 66, "not configured"),
         ("start --network net --from 9 --to 3", 64, "before"),
         ("start --network net --from 2 --to 9 --workers 999", 64, "workers"),
-        ("show 77", 64, "no job 77"),
+        ("show 77", 66, "no job 77"),
     ] {
         let output = sut.ctl("backfill".split(' ').chain(args.split(' ')));
         let said = text(&output);

@@ -9,14 +9,15 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done (health: healthy; gaps: none; backfill watch: finished with all stored, or left with q)
-  1    not healthy (gaps: there are some; backfill watch: stopped, cancelled, or finished with parked ledgers)
+  0    done (health: healthy; gaps: none; backfill watch: all is stored)
+  1    not healthy (health); there are gaps (gaps); stopped, cancelled, finished with parked
+       ledgers, or left before the end (backfill watch)
   64   wrong usage or a refused statement
   66   there is no such job or network
   69   the daemon cannot be reached, or is too busy
   70   the daemon or lakectl failed inside
-  73   refused as things are: another job wants these ledgers, the job's state does not allow it, the disk is too
-       small
+  73   refused as things are: another job wants these ledgers, the job's state does not allow it,
+       the disk is too small
   74   reading or writing failed
   77   not permitted
   130  interrupted

@@ -1,6 +1,6 @@
 //! How lakectl ends: the exit codes, and errors that say what happened, why, and what to do.
 
-use std::{io, process::ExitCode};
+use std::{error::Error, io, process::ExitCode};
 
 use tonic::Code;
 
@@ -9,7 +9,7 @@ use tonic::Code;
 pub(crate) enum Exit {
     /// Done.
     Done = 0,
-    /// Not healthy: a network, the lake's coverage, or a job that ended with something not stored.
+    /// Not healthy: a network, the lake's coverage, or a job of which not all is known to be stored.
     Unhealthy = 1,
     /// Wrong usage, or a statement that is wrong or refused.
     Usage = 64,
@@ -82,6 +82,12 @@ impl Failure {
 
     /// An answer of the daemon that is an error.
     pub(crate) fn rpc(status: &tonic::Status) -> Self {
+        // Only what went wrong on the way has a source: the daemon did not say that.
+        if status.source().is_some() {
+            return Self::new(Exit::Unavailable, "the connection to the daemon broke")
+                .because(status.message())
+                .hint("check that the daemon runs, then try again");
+        }
         let (exit, hint) = match status.code() {
             Code::InvalidArgument | Code::OutOfRange => (Exit::Usage, None),
             Code::NotFound => (Exit::NotFound, None),
@@ -163,5 +169,7 @@ mod tests {
         assert_eq!(exit(Code::DeadlineExceeded), Exit::Unavailable);
         assert_eq!(exit(Code::PermissionDenied), Exit::Permission);
         assert_eq!(exit(Code::Internal), Exit::Internal);
+        let broken = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(Failure::rpc(&tonic::Status::from_error(Box::new(broken))).exit, Exit::Unavailable);
     }
 }

@@ -16,18 +16,18 @@ use crate::exit::{Exit, Failure};
 pub(crate) const MAX_WORKERS: u32 = 64;
 
 const START_EXAMPLES: &str = "\
-What is in the lake already is left out, so the same command twice does the work once. A job goes on after a
-restart of the daemon. Ledger numbers may be written 60000000, 60_000_000 or 60,000,000.
+What is in the lake already is left out, so the same command twice does the work once. A job goes
+on after a restart of the daemon. Ledger numbers may be written 60000000, 60_000_000 or 60,000,000.
 
 Examples:
   lakectl backfill start --network mainnet --from 2 --to 60000000 --workers 10
   lakectl backfill start --network mainnet --from 2 --to 60_000_000 --dry-run
-  lakectl backfill start --last 100000 --workers auto     # --network may be left out when there is only one
+  lakectl backfill start --last 100000 --workers auto     # when there is only one network
   lakectl backfill start --network testnet --gaps --output json | jq .id";
 
 const WATCH_EXAMPLES: &str = "\
-A full screen on a terminal; elsewhere one line per interval. It ends when the job does; leaving it changes nothing
-about the job.
+A full screen on a terminal; elsewhere one line per interval. It ends when the job does; leaving it
+changes nothing about the job.
 
 Keys:
   q  leave    p  pause    r  resume    +  one worker more    -  one worker fewer
@@ -36,7 +36,7 @@ Examples:
   lakectl backfill watch
   lakectl backfill watch 3 && echo 'all of it is stored'
   lakectl backfill watch 3 --interval 60 >> backfill.log
-  lakectl backfill watch 3 --output json | jq '{ledgers_stored, ledgers_per_second, remaining_seconds}'";
+  lakectl backfill watch 3 --output json | jq '{state, ledgers_stored, remaining_seconds}'";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -62,8 +62,8 @@ Examples:
   lakectl backfill resume 3";
 
 const CANCEL_EXAMPLES: &str = "\
-What is committed stays in the lake. A cancelled job cannot be resumed; a new one with the same ledgers leaves out
-what is stored.
+What is committed stays in the lake. A cancelled job cannot be resumed; a new one with the same
+ledgers leaves out what is stored.
 
 Examples:
   lakectl backfill cancel 3";
@@ -80,9 +80,9 @@ Examples:
   lakectl gaps --output json | jq '.networks[] | {name, missing_ledgers}'";
 
 pub(super) const REPAIR_EXAMPLES: &str = "\
-The same as `lakectl backfill start --gaps` for each network with gaps. Jobs are watched and steered with
-`lakectl backfill`. A network whose job is refused does not keep the others from theirs: the exit code is that of the
-first refusal.
+The same as `lakectl backfill start --gaps` for each network with gaps. Jobs are watched and steered
+with `lakectl backfill`. A network whose job is refused does not keep the others from theirs: the
+exit code is that of the first refusal.
 
 Examples:
   lakectl repair

@@ -12,8 +12,19 @@ use super::{
     human::{self, Row, Table, count, moment, one_line, size, span},
 };
 
-const JOBS: Table<9> = Table {
-    header: ["JOB", "NETWORK", "STATE", "LEDGERS WANTED", "STORED", "PARKED", "LEDGERS/S", "LEFT", "WORKERS"],
+const JOBS: Table<10> = Table {
+    header: [
+        "JOB",
+        "NETWORK",
+        "STATE",
+        "LEDGERS WANTED",
+        "STORED",
+        "DONE",
+        "PARKED",
+        "LEDGERS/S",
+        "LEFT",
+        "WORKERS",
+    ],
     left: 4,
     coloured: 2,
 };
@@ -163,10 +174,13 @@ pub(crate) fn missing_ledgers(network: &NetworkGaps) -> u64 {
 
 /// Stored out of wanted ledgers.
 pub(crate) fn progress(job: &BackfillJob) -> String {
-    let percent = share(job) * 100.0;
-    // Rounding up would say 100.0 % of a job that lacks a ledger.
-    let percent = (percent * 10.0).floor() / 10.0;
-    format!("{} of {} ledgers  {percent:.1}%", count(job.ledgers_stored), count(job.ledgers_wanted))
+    let (stored, wanted) = (count(job.ledgers_stored), count(job.ledgers_wanted));
+    format!("{stored} of {wanted} ledgers  {}", percent(job))
+}
+
+/// Rounded down: rounding up would say 100.0% of a job that lacks a ledger.
+fn percent(job: &BackfillJob) -> String {
+    format!("{:.1}%", (share(job) * 1_000.0).floor() / 10.0)
 }
 
 /// Stored share of the wanted ledgers, 0 to 1.
@@ -243,7 +257,7 @@ fn colour(job: &BackfillJob) -> u8 {
     }
 }
 
-fn row(job: &BackfillJob) -> Row<9> {
+fn row(job: &BackfillJob) -> Row<10> {
     let wanted = match (job.wanted.first(), job.wanted.last()) {
         (Some(first), Some(last)) => range(&LedgerRange { first: first.first, last: last.last }),
         (_, _) => "none".to_owned(),
@@ -253,7 +267,8 @@ fn row(job: &BackfillJob) -> Row<9> {
         job.network.clone(),
         state_word(job.state()).to_owned(),
         wanted,
-        progress(job),
+        format!("{} of {}", count(job.ledgers_stored), count(job.ledgers_wanted)),
+        percent(job),
         count(job.ledgers_parked),
         format!("{:.1}", job.ledgers_per_second),
         left(job),

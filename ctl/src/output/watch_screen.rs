@@ -174,3 +174,152 @@ fn colour(job: &BackfillJob) -> Color {
         BackfillState::Stopped => Color::Red,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lake_proto::v1::{ActiveChunk, JobEvent, LedgerRange, ParkedChunk, Workers, workers::Count};
+    use prost_types::Timestamp;
+    use ratatui::{Terminal, backend::TestBackend};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Option<Timestamp> {
+        Some(Timestamp { seconds: 1_700_000_000 + seconds, nanos: 0 })
+    }
+
+    fn job() -> BackfillJob {
+        let range = |first, last| Some(LedgerRange { first, last });
+        let chunk = |first, done, retrying: &str| ActiveChunk {
+            range: range(first, first + 511),
+            done,
+            retrying: retrying.to_owned(),
+        };
+        let event = |seconds| JobEvent { at: at(seconds), what: format!("event {seconds}") };
+        BackfillJob {
+            id: 3,
+            network: "mainnet".to_owned(),
+            wanted: vec![LedgerRange { first: 1, last: 60_000 }],
+            state: BackfillState::Running.into(),
+            workers: Some(Workers { count: Some(Count::Fixed(10)) }),
+            active_workers: 2,
+            ledgers_wanted: 60_000,
+            ledgers_stored: 45_000,
+            ledgers_parked: 64,
+            parked: vec![ParkedChunk {
+                range: range(129, 192),
+                reason: "no such\nobject".to_owned(),
+                at: at(60),
+                ..ParkedChunk::default()
+            }],
+            active: vec![chunk(45_001, 256, ""), chunk(45_513, 0, "503")],
+            ledgers_per_second: 123.45,
+            remaining: Some(prost_types::Duration { seconds: 121, nanos: 0 }),
+            created_at: at(0),
+            history: (0..5).map(event).collect(),
+            limited_by: "source".to_owned(),
+            bytes_written: 5 << 30,
+            ..BackfillJob::default()
+        }
+    }
+
+    fn view(job: BackfillJob) -> View {
+        View { job, notice: String::new() }
+    }
+
+    fn drawn(view: &View, width: u16, height: u16) -> Terminal<TestBackend> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, view, Style::Plain)).unwrap();
+        terminal
+    }
+
+    #[test]
+    fn a_large_terminal_shows_all_of_it() {
+        drawn(&view(job()), 70, 18).backend().assert_buffer_lines([
+            Line::from(vec![
+                Span::styled("job 3  mainnet  ", Look::new().add_modifier(Modifier::BOLD)),
+                Span::raw("running  since 2023-11-14T22:13:20Z                   "),
+            ]),
+            Line::from("45,000 of 60,000 ledgers  75.0% [███████████████████████████░░░░░░░░░]"),
+            Line::from("123.5 ledgers/s  left 2m01s  written 5 GiB"),
+            Line::from("workers 2 of 10, limited by source  parked 64 ledgers"),
+            bold("at work in 1..60,000"),
+            Line::from("  [████████░░░░░░░░] 45,001..45,512  256 of 512"),
+            Line::from("  [░░░░░░░░░░░░░░░░] 45,513..46,024  0 of 512  retrying: 503"),
+            bold("parked"),
+            Line::from("  2023-11-14T22:14:20Z  129..192  no such object"),
+            bold("history"),
+            Line::from("  2023-11-14T22:13:20Z  event 0"),
+            Line::from("  2023-11-14T22:13:21Z  event 1"),
+            Line::from("  2023-11-14T22:13:22Z  event 2"),
+            Line::from("  2023-11-14T22:13:23Z  event 3"),
+            Line::from("  2023-11-14T22:13:24Z  event 4"),
+            Line::from(""),
+            Line::from(""),
+            Line::from(KEYS),
+        ]);
+    }
+
+    fn bold(text: &str) -> Line<'static> {
+        Line::from(Span::styled(text.to_owned(), Look::new().add_modifier(Modifier::BOLD)))
+    }
+
+    fn text(view: &View, width: u16, height: u16) -> Vec<String> {
+        let terminal = drawn(view, width, height);
+        let cells: Vec<_> = terminal.backend().buffer().content().iter().map(|cell| cell.symbol()).collect();
+        cells.chunks(usize::from(width)).map(|row| row.concat().trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_small_terminal_drops_history_first_and_the_figures_last() {
+        let lines = text(&view(job()), 50, 12);
+        assert_eq!(lines[4], "at work in 1..60,000");
+        assert_eq!(lines[7], "parked");
+        assert_eq!(lines[9], "history: the last 1 of 5");
+        assert_eq!(lines[10], "  2023-11-14T22:13:24Z  event 4");
+        assert_eq!(lines[11], KEYS);
+
+        let lines = text(&view(job()), 50, 7);
+        assert_eq!(lines[4], "at work in 1..60,000: the first 1 of 2");
+        assert_eq!(lines[6], KEYS);
+        let lines = text(&view(job()), 50, 4);
+        assert!(
+            lines[0].starts_with("job 3  mainnet  running") && lines[3].starts_with("workers 2"),
+            "{lines:?}"
+        );
+        for (width, height) in [(1, 1), (3, 2), (9, 5), (200, 1), (1, 60), (300, 100)] {
+            text(&view(job()), width, height);
+        }
+    }
+
+    #[test]
+    fn reasons_and_notices_are_shown() {
+        let waiting = BackfillJob { reason: "the source\x1b[2J is away".to_owned(), ..job() };
+        let view = View { job: waiting, notice: "job 3 is cancelled".to_owned() };
+        let lines = text(&view, 70, 18);
+        assert_eq!(lines[4], "the source [2J is away");
+        assert_eq!(lines[17], "job 3 is cancelled");
+        assert!(!lines.contains(&KEYS.to_owned()));
+    }
+
+    #[test]
+    fn colours_only_where_they_are_wanted() {
+        let colours = |style| {
+            let mut terminal = Terminal::new(TestBackend::new(70, 18)).unwrap();
+            terminal.draw(|frame| draw(frame, &view(job()), style)).unwrap();
+            let cells = terminal.backend().buffer().content().iter();
+            let mut colours: Vec<_> = cells.map(|cell| cell.fg.to_string()).collect();
+            colours.sort();
+            colours.dedup();
+            colours
+        };
+        assert_eq!(colours(Style::Plain), ["Reset"]);
+        assert_eq!(colours(Style::Coloured), ["Green", "Red", "Reset", "Yellow"]);
+    }
+
+    #[test]
+    fn an_empty_job_is_drawn_too() {
+        let lines = text(&view(BackfillJob::default()), 60, 10);
+        assert!(lines[1].starts_with("0 of 0 ledgers  100.0% ["), "{lines:?}");
+        assert_eq!(lines[4], "");
+    }
+}

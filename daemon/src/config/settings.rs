@@ -121,8 +121,8 @@ impl SourceSettings {
     fn without_rate(self) -> Self {
         match self {
             Self::Filesystem { path } => Self::Filesystem { path },
-            Self::Simulated { density, seed, .. } => {
-                Self::Simulated { density, seed, ledgers_per_second: None }
+            Self::Simulated { density, seed, first_ledger, .. } => {
+                Self::Simulated { density, seed, first_ledger, ledgers_per_second: None }
             }
             Self::Replay { path, .. } => Self::Replay { path, ledgers_per_second: None },
         }

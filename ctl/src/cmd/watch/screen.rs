@@ -185,7 +185,7 @@ impl Signals {
     }
 }
 
-/// What a key means for this job. Raw terminals send Ctrl-C as a key.
+/// What a key means for this job. Who leaves early has not seen it stored: that is no success. Raw terminals send Ctrl-C as a key.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a keyboard has more keys than we use")]
 fn key(event: KeyEvent, job: &BackfillJob) -> Option<Key> {
     if event.kind == KeyEventKind::Release {
@@ -195,7 +195,7 @@ fn key(event: KeyEvent, job: &BackfillJob) -> Option<Key> {
         return (event.code == KeyCode::Char('c')).then_some(Key::Leave(Exit::Interrupted));
     }
     match event.code {
-        KeyCode::Char('q') | KeyCode::Esc => Some(Key::Leave(Exit::Done)),
+        KeyCode::Char('q') | KeyCode::Esc => Some(Key::Leave(Exit::Unhealthy)),
         KeyCode::Char('p') => Some(Key::Steer(Steer::Pause)),
         KeyCode::Char('r') => Some(Key::Steer(Steer::Resume)),
         KeyCode::Char('+' | '=') => more(job, 1),
@@ -240,7 +240,7 @@ mod tests {
     fn keys_steer_the_job_or_leave_it() {
         let job = with_workers(Count::Fixed(10), 3);
         let of = |code| key(press(code), &job);
-        assert_eq!(of(KeyCode::Char('q')), Some(Key::Leave(Exit::Done)));
+        assert_eq!(of(KeyCode::Char('q')), Some(Key::Leave(Exit::Unhealthy)));
         assert_eq!(of(KeyCode::Char('p')), Some(Key::Steer(Steer::Pause)));
         assert_eq!(of(KeyCode::Char('r')), Some(Key::Steer(Steer::Resume)));
         assert_eq!(of(KeyCode::Char('+')), Some(Key::Steer(Steer::Workers(11))));
