@@ -33,9 +33,14 @@ pub(super) async fn ledgers(
 ) -> Result<Vec<(LedgerSeq, Vec<RawLedger>)>, SourceError> {
     let mut all = Vec::new();
     for range in places(missing) {
-        let ledgers =
-            source.ledgers(range.start(), Some(range.end())).take(usize::try_from(LEDGERS).unwrap_or(1));
-        all.push((range.start(), ledgers.try_collect::<Vec<_>>().await?));
+        let ledgers = source.ledgers(range.start(), Some(range.end()));
+        match ledgers.try_collect::<Vec<_>>().await {
+            Ok(ledgers) => all.push((range.start(), ledgers)),
+            Err(error) if error.class() == Class::Corrupt => {
+                tracing::warn!(range = %range, error = %error, "left out of the sample");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(all)
 }
