@@ -92,12 +92,12 @@ fn every_known_mistake_is_named_by_a_test() {
 
 /// Collects the numbers that stand in comments, as `D` and a number, or begin the name of a test.
 fn name_mistakes(folder: &Path, named: &mut std::collections::BTreeSet<u32>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the sources can be listed") {
+        let path = entry.expect("the sources can be listed").path();
         if path.is_dir() && !path.ends_with("target") {
             name_mistakes(&path, named);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+            let text = fs::read_to_string(&path).expect("a source can be read");
             let lines = || text.lines().map(str::trim_start);
             let comments = lines().filter_map(|line| line.strip_prefix("//"));
             let words = comments.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()));
