@@ -10,7 +10,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backfill::{Backfill, BackfillSettings, ChunkRules, Prices},
+    backfill::{Backfill, BackfillSettings, ChunkRules, HistoryTask, Prices},
     cli::Exit,
     config::{NetworkSettings, Settings},
     control::{self, ControlError, ControlSocket},
@@ -164,6 +164,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
 
     let status = Arc::new(AppStatus::new(lake.clone(), tasks.iter().map(|(task, _)| task.clone()).collect()));
     let backfill = Arc::new(backfill(&settings, &shared)?);
+    backfill.load();
     let query = QueryExecutor::open(query_settings(&settings, &lake))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
     if let Some(directory) = settings.socket.parent() {
@@ -188,7 +189,6 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
             task.progress.set_state(NetworkState::Waiting("live is off: backfill jobs fill it".to_owned()));
         }
     }
-    backfill.load();
     let maintenance = lake.start_maintenance()?;
     service::ready();
     tracing::info!(lake = %lake.path().display(), socket = %settings.socket.display(), "ready");
@@ -262,7 +262,7 @@ fn backfill(settings: &Settings, shared: &Shared) -> Result<Backfill, AppError> 
     let networks = settings.networks.iter().map(|network| {
         let task = network_task(network)?;
         let source = source::open(&network.history, &task.network);
-        Ok(NetworkTask { source, lane: Lane::Backfill, ..task })
+        Ok(HistoryTask { task: NetworkTask { source, lane: Lane::Backfill, ..task }, live: network.live })
     });
     let settings = BackfillSettings {
         memory_bytes: section.memory_bytes / 4 * 3,

@@ -23,8 +23,8 @@ pub(super) struct Tuner {
     busy: Arc<AtomicU64>,
     cpus: f64,
     seen: (Instant, u64, u64),
-    /// Ledgers per second before workers were added.
-    before: Option<f64>,
+    /// Ledgers per second, and workers, before some were added.
+    before: Option<(f64, u32)>,
     limited_by: &'static str,
 }
 
@@ -61,21 +61,21 @@ impl Tuner {
     }
 
     fn decide(&mut self, workers: u32, rate: f64, cpu: f64) -> u32 {
-        if cpu >= SATURATED {
-            self.limited_by = "cpu";
-            self.before = None;
+        if !self.limited_by.is_empty() {
+            // Found: the narrow place seldom moves while a job runs.
             return workers;
         }
-        match self.before.replace(rate) {
-            // More workers brought nothing: the source gives no more.
-            Some(before) if rate < before * GAIN => {
+        if cpu >= SATURATED {
+            self.limited_by = "cpu";
+            return workers;
+        }
+        match self.before.replace((rate, workers)) {
+            // More workers brought nothing: the source gives no more. Fewer do as well.
+            Some((before, fewer)) if rate < before * GAIN => {
                 self.limited_by = "source";
-                workers
+                fewer
             }
-            _ => {
-                self.limited_by = "";
-                (workers + workers.div_ceil(2)).min(MAX_WORKERS)
-            }
+            _ => (workers + workers.div_ceil(2)).min(MAX_WORKERS),
         }
     }
 }
@@ -102,7 +102,7 @@ mod tests {
         let mut tuner = tuner();
         let more = tuner.decide(4, 100.0, 0.2);
         assert_eq!(more, 6);
-        assert_eq!(tuner.decide(more, 101.0, 0.2), 6);
+        assert_eq!(tuner.decide(more, 101.0, 0.2), 4);
         assert_eq!(tuner.limited_by(), "source");
     }
 

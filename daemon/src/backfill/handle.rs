@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     job::{Record, Workers},
     plan,
-    store::JobStore,
+    store::{JobStore, StoreError},
 };
 use crate::{lake::RangeSet, pipeline::Chunk};
 
@@ -91,15 +91,25 @@ impl Job {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the record and makes it durable. A disk that cannot take it is logged: the lake's coverage stays the truth,
-    /// and the next change writes the whole record again.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Record)) {
+    /// Changes the record once the change is durable; otherwise nothing is changed.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Record)) -> Result<(), StoreError> {
+        let mut record = self.lock();
+        let mut changed = record.clone();
+        change(&mut changed);
+        self.store.save(&changed)?;
+        *record = changed;
+        self.workers.send_if_modified(|workers| std::mem::replace(workers, record.workers) != record.workers);
+        Ok(())
+    }
+
+    /// The same for what happened anyway: a disk that cannot take it is logged. What is stored is the lake's coverage, and
+    /// the next change writes the whole record again.
+    pub(super) fn note(&self, change: impl FnOnce(&mut Record)) {
         let mut record = self.lock();
         change(&mut record);
         if let Err(error) = self.store.save(&record) {
             tracing::error!(job = self.id, error = %error, "the job's record is not durable");
         }
-        self.workers.send_if_modified(|workers| std::mem::replace(workers, record.workers) != record.workers);
     }
 
     /// The wanted ledgers that are neither stored nor parked.

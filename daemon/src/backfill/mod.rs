@@ -144,14 +144,25 @@ pub struct GapView {
     pub gaps: Vec<(LedgerRange, String)>,
 }
 
+/// A network whose history can be filled.
+#[derive(Clone, Debug)]
+pub struct HistoryTask {
+    /// The network, with the source of its history.
+    pub task: NetworkTask,
+    /// Whether another pipeline follows its newest ledgers.
+    pub live: bool,
+}
+
 /// All jobs of the process.
 #[derive(Debug)]
 pub struct Backfill {
     engine: Engine,
-    networks: Vec<NetworkTask>,
+    networks: Vec<HistoryTask>,
     prices: Prices,
     store: JobStore,
     jobs: Mutex<BTreeMap<u32, Entry>>,
+    /// Held while a job starts or changes its state: one at a time.
+    changing: tokio::sync::Mutex<()>,
     /// Ends all runs; the jobs go on at the next start.
     stop: CancellationToken,
 }
@@ -181,12 +192,20 @@ pub struct BackfillSettings {
 
 impl Backfill {
     /// Jobs of `networks`. `shared.budget` is backfill's own: history must not take the memory of live ledgers.
-    pub fn new(shared: Shared, networks: Vec<NetworkTask>, settings: BackfillSettings) -> Self {
+    pub fn new(shared: Shared, networks: Vec<HistoryTask>, settings: BackfillSettings) -> Self {
         let limits = ChunkLimits::new(shared.worker_count, settings.memory_bytes);
         let store = JobStore::new(shared.lake.path());
         let stop = shared.cancel.child_token();
         let engine = Engine { shared, limits, rules: settings.rules };
-        Self { engine, networks, prices: settings.prices, store, jobs: Mutex::default(), stop }
+        Self {
+            engine,
+            networks,
+            prices: settings.prices,
+            store,
+            jobs: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            stop,
+        }
     }
 
     /// Reads the jobs of earlier processes and goes on with those that were running.
@@ -206,10 +225,10 @@ impl Backfill {
             }
             match self.network(&entry.job.record().network) {
                 Ok(task) => {
-                    entry.job.change(|record| record.tell("went on after a restart of the daemon"));
+                    entry.job.note(|record| record.tell("went on after a restart of the daemon"));
                     entry.run = Some(self.spawn(task, &entry.job));
                 }
-                Err(error) => entry.job.change(|record| {
+                Err(error) => entry.job.note(|record| {
                     record.become_(JobState::Stopped, format!("stopped: {error}"));
                     record.reason = error.to_string();
                 }),
@@ -222,8 +241,12 @@ impl Backfill {
     }
 
     fn network(&self, name: &str) -> Result<&NetworkTask, BackfillError> {
-        self.networks.iter().find(|task| task.name.as_str() == name).ok_or_else(|| {
-            let known: Vec<&str> = self.networks.iter().map(|task| task.name.as_str()).collect();
+        self.history(name).map(|history| &history.task)
+    }
+
+    fn history(&self, name: &str) -> Result<&HistoryTask, BackfillError> {
+        self.networks.iter().find(|history| history.task.name.as_str() == name).ok_or_else(|| {
+            let known: Vec<&str> = self.networks.iter().map(|history| history.task.name.as_str()).collect();
             BackfillError::UnknownNetwork { name: name.to_owned(), known: known.join(", ") }
         })
     }
@@ -234,8 +257,36 @@ impl Backfill {
         Run { stop, done }
     }
 
-    /// The ledgers that a target means now.
-    async fn wanted(&self, task: &NetworkTask, target: Target) -> Result<RangeSet, BackfillError> {
+    /// The ledgers that a target means now. Of a network that is followed only those below its newest stored one: a live
+    /// pipeline goes on after the newest, so what a job stored above would be a gap for ever.
+    async fn wanted(&self, history: &HistoryTask, target: Target) -> Result<RangeSet, BackfillError> {
+        let task = &history.task;
+        let wanted = self.asked(task, target).await?;
+        if !history.live {
+            return Ok(wanted);
+        }
+        let Some(head) = self.engine.shared.lake.coverage(&task.name)?.last() else {
+            let why = format!(
+                "network {} is followed and has no ledger yet: wait for its first one, or set `live: false`",
+                task.name
+            );
+            return Err(BackfillError::Target(why));
+        };
+        let mut below = RangeSet::new();
+        below.extend(
+            wanted.ranges().filter_map(|range| LedgerRange::new(range.start(), range.end().min(head))),
+        );
+        if below.is_empty() && !wanted.is_empty() {
+            let why = format!(
+                "network {} is followed: ledgers above {head} come in live; want others, or set `live: false`",
+                task.name
+            );
+            return Err(BackfillError::Target(why));
+        }
+        Ok(below)
+    }
+
+    async fn asked(&self, task: &NetworkTask, target: Target) -> Result<RangeSet, BackfillError> {
         let coverage = self.engine.shared.lake.coverage(&task.name)?;
         let mut wanted = RangeSet::new();
         match target {
@@ -259,8 +310,9 @@ impl Backfill {
     /// # Errors
     /// [`BackfillError`].
     pub async fn plan(&self, network: &str, target: Target) -> Result<Plan, BackfillError> {
-        let task = self.network(network)?;
-        let wanted = self.wanted(task, target).await?;
+        let history = self.history(network)?;
+        let wanted = self.wanted(history, target).await?;
+        let task = &history.task;
         estimate::estimate(&self.engine, task, &wanted, self.prices).await
     }
 
@@ -276,8 +328,10 @@ impl Backfill {
         force: bool,
     ) -> Result<JobView, BackfillError> {
         check_workers(workers)?;
-        let task = self.network(network)?;
-        let wanted = self.wanted(task, target).await?;
+        let _changing = self.changing.lock().await;
+        let history = self.history(network)?;
+        let wanted = self.wanted(history, target).await?;
+        let task = &history.task;
         let coverage = self.engine.shared.lake.coverage(&task.name)?;
         if plan::missing(&wanted, &coverage).is_empty() {
             return Err(BackfillError::NothingMissing { network: network.to_owned() });
@@ -286,18 +340,9 @@ impl Backfill {
             let plan = estimate::estimate(&self.engine, task, &wanted, self.prices).await?;
             plan.fits(self.engine.shared.lake.path())?;
         }
-        let mut jobs = self.jobs();
-        for entry in jobs.values() {
-            let record = entry.job.record();
-            if record.network != network || !record.state.is_open() {
-                continue;
-            }
-            let theirs = record.wanted();
-            if let Some(range) = wanted.ranges().find_map(|range| theirs.overlap(range)) {
-                return Err(BackfillError::Taken { job: record.id, network: network.to_owned(), range });
-            }
-        }
-        let id = jobs.keys().next_back().map_or(1, |last| last + 1);
+        self.check_free(network, &wanted)?;
+        let last = self.jobs().keys().next_back().copied().unwrap_or(0);
+        let id = last.max(self.store.highest()) + 1;
         let mut record = Record {
             id,
             network: network.to_owned(),
@@ -314,9 +359,23 @@ impl Backfill {
         self.store.save(&record)?;
         let job = Arc::new(Job::new(record, self.store.clone()));
         let run = self.spawn(task, &job);
-        let view = self.view(&job)?;
-        jobs.insert(id, Entry { job, run: Some(run) });
-        Ok(view)
+        self.jobs().insert(id, Entry { job: Arc::clone(&job), run: Some(run) });
+        self.view(&job)
+    }
+
+    /// Refuses ledgers that another open job wants.
+    fn check_free(&self, network: &str, wanted: &RangeSet) -> Result<(), BackfillError> {
+        for entry in self.jobs().values() {
+            let record = entry.job.record();
+            if record.network != network || !record.state.is_open() {
+                continue;
+            }
+            let theirs = record.wanted();
+            if let Some(range) = wanted.ranges().find_map(|range| theirs.overlap(range)) {
+                return Err(BackfillError::Taken { job: record.id, network: network.to_owned(), range });
+            }
+        }
+        Ok(())
     }
 
     fn view(&self, job: &Job) -> Result<JobView, BackfillError> {
@@ -383,13 +442,14 @@ impl Backfill {
         what: &'static str,
         from: &[JobState],
     ) -> Result<JobView, BackfillError> {
+        let _changing = self.changing.lock().await;
         let job = self.job(id)?;
         let is = job.record().state;
         if !from.contains(&is) {
             return Err(BackfillError::State { id, state: state_word(is), hint: hint(is) });
         }
         // Durable before it takes effect: a crash in between must not bring the job back to life.
-        job.change(|record| record.become_(state, what));
+        job.change(|record| record.become_(state, what))?;
         let run = self.jobs().get_mut(&id).and_then(|entry| entry.run.take());
         if let Some(run) = run {
             run.stop.cancel();
@@ -404,7 +464,8 @@ impl Backfill {
     ///
     /// # Errors
     /// [`BackfillError::State`] for a job that runs or was cancelled, or has nothing left to do.
-    pub fn resume(&self, id: u32) -> Result<JobView, BackfillError> {
+    pub async fn resume(&self, id: u32) -> Result<JobView, BackfillError> {
+        let _changing = self.changing.lock().await;
         let job = self.job(id)?;
         let record = job.record();
         let is_over = record.state == JobState::Finished && record.parked.is_empty();
@@ -416,10 +477,14 @@ impl Backfill {
             });
         }
         let task = self.network(&record.network)?;
+        if !record.state.is_open() {
+            // Others may have begun to want its ledgers since it was over.
+            self.check_free(&record.network, &record.wanted())?;
+        }
         job.change(|record| {
             record.parked.clear();
             record.become_(JobState::Running, "resumed");
-        });
+        })?;
         let run = self.spawn(task, &job);
         if let Some(entry) = self.jobs().get_mut(&id) {
             entry.run = Some(run);
@@ -440,7 +505,7 @@ impl Backfill {
                 Workers::Fixed(count) => format!("set to {count} workers"),
                 Workers::Auto => "set to automatic workers".to_owned(),
             });
-        });
+        })?;
         self.view(&job)
     }
 
@@ -451,7 +516,7 @@ impl Backfill {
     pub fn gaps(&self, network: Option<&str>) -> Result<Vec<GapView>, BackfillError> {
         let tasks: Vec<&NetworkTask> = match network {
             Some(name) => vec![self.network(name)?],
-            None => self.networks.iter().collect(),
+            None => self.networks.iter().map(|history| &history.task).collect(),
         };
         let records: Vec<Record> = self.jobs().values().map(|entry| entry.job.record()).collect();
         let view = |task: &NetworkTask| {

@@ -1,7 +1,7 @@
 //! Runs one job: plans its chunks, lets workers take the next free one, retries, parks, and says when all is in.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -29,6 +29,9 @@ pub const MAX_WORKERS: u32 = 64;
 
 /// Tries of a ledger that the source does not have although it has later ones.
 const MISSING_TRIES: u32 = 5;
+
+/// Ledgers that are parked one by one; after so many whole chunks are, so that a source that is all bad comes to an end.
+const MAX_PARKED: usize = 100;
 
 /// How often automatic workers are reconsidered.
 const TUNE: Duration = Duration::from_secs(2);
@@ -78,13 +81,20 @@ pub(super) async fn run(engine: Engine, task: NetworkTask, job: Arc<Job>, stop: 
                 n => format!("finished with {n} chunks parked"),
             };
             tracing::info!(network = %task.name, job = job.id(), "{what}");
-            job.change(|record| record.become_(JobState::Finished, what));
+            job.note(|record| {
+                // Cancelled or paused in the last moment: that stands.
+                if record.state == JobState::Running {
+                    record.become_(JobState::Finished, what);
+                }
+            });
         }
         End::Stopped(reason) => {
             tracing::error!(network = %task.name, job = job.id(), error = reason, "backfill stopped");
-            job.change(|record| {
-                record.become_(JobState::Stopped, format!("stopped: {reason}"));
-                record.reason = reason;
+            job.note(|record| {
+                if record.state == JobState::Running {
+                    record.become_(JobState::Stopped, format!("stopped: {reason}"));
+                    record.reason = reason;
+                }
             });
         }
     }
@@ -131,7 +141,11 @@ async fn sampled(
 ) -> Result<Option<Density>, PipelineError> {
     let mut waits = delays();
     loop {
-        let error = match sample::density(task.source.as_ref(), missing).await {
+        let sample = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            sample = sample::density(task.source.as_ref(), missing) => sample,
+        };
+        let error = match sample {
             Ok(density) => {
                 job.waits_for(String::new());
                 return Ok(Some(density));
@@ -198,17 +212,19 @@ async fn round(
     let mut asked = job.workers();
     let mut tuner = Tuner::new(&engine.limits, job.ledgers_done());
     let mut workers = JoinSet::new();
-    let mut started = 0;
+    // Places that are taken: a worker too many keeps its own until its chunk is done.
+    let mut taken = BTreeSet::new();
     let mut ticks = tokio::time::interval(TUNE);
     loop {
-        while started < *wanted.borrow() && !round.stop.is_cancelled() && !round.queue().is_empty() {
-            workers.spawn(worker(round.clone(), started, places.clone()));
-            started += 1;
+        let free = (0..*wanted.borrow()).filter(|place| !taken.contains(place)).collect::<Vec<_>>();
+        for place in free.into_iter().take(round.queue().len()).filter(|_| !round.stop.is_cancelled()) {
+            workers.spawn(worker(round.clone(), place, places.clone()));
+            taken.insert(place);
         }
         job.has_workers(u32::try_from(workers.len()).unwrap_or(u32::MAX));
         tokio::select! {
             ended = workers.join_next() => match ended {
-                Some(Ok(place)) => started = started.min(place),
+                Some(Ok(place)) => drop(taken.remove(&place)),
                 Some(Err(error)) => round.give_up(format!("a worker ended early: {error}")),
                 None => break,
             },
@@ -243,7 +259,8 @@ async fn worker(round: Arc<Round>, place: u32, places: watch::Receiver<u32>) -> 
     place
 }
 
-/// Stores one chunk, however often it takes, or parks it.
+/// Stores one chunk, however often it takes. A ledger that cannot be stored is parked alone: the ledgers around it become
+/// chunks of their own.
 async fn store(round: &Round, range: LedgerRange) {
     let Round { engine, task, job, .. } = round;
     let chunk = Chunk { range, job: job.id().to_string(), done: Arc::default(), cancel: round.stop.clone() };
@@ -271,6 +288,11 @@ async fn store(round: &Round, range: LedgerRange) {
         }
         let mut class = error.class();
         if let PipelineError::Source(SourceError::Missing { seq, .. }) = &error {
+            if let Some(before) = until_before(range, *seq) {
+                // What is there must not wait for what is not.
+                round.queue().extend([Some(before), from_on(range, *seq)].into_iter().flatten());
+                return;
+            }
             tries_of_missing += 1;
             if tries_of_missing >= MISSING_TRIES && is_behind(task, *seq).await {
                 class = Class::Corrupt;
@@ -291,11 +313,22 @@ async fn store(round: &Round, range: LedgerRange) {
     }
 }
 
+/// The ledgers of `range` before `seq`.
+fn until_before(range: LedgerRange, seq: LedgerSeq) -> Option<LedgerRange> {
+    LedgerRange::new(range.start(), seq.previous()?.min(range.end()))
+}
+
+/// The ledgers of `range` from `seq` on.
+fn from_on(range: LedgerRange, seq: LedgerSeq) -> Option<LedgerRange> {
+    LedgerRange::new(seq.max(range.start()), range.end())
+}
+
 /// Whether the source has later ledgers than `seq`.
 async fn is_behind(task: &NetworkTask, seq: LedgerSeq) -> bool {
     task.source.tip().await.is_ok_and(|tip| tip.is_some_and(|tip| tip > seq))
 }
 
+/// Parks the ledger at fault, or the whole chunk where that is not known, and gives what is around it back to the queue.
 fn park(round: &Round, range: LedgerRange, error: &PipelineError) {
     let Round { engine, task, job, .. } = round;
     let evidence = match keep_evidence(engine.shared.lake.path(), task.name.as_str(), error) {
@@ -305,10 +338,15 @@ fn park(round: &Round, range: LedgerRange, error: &PipelineError) {
             None
         }
     };
+    let is_few = job.record().parked.len() < MAX_PARKED;
+    let fault = error.ledger().filter(|seq| range.contains(*seq) && is_few);
+    let parked = fault.and_then(|seq| LedgerRange::new(seq, seq)).unwrap_or(range);
     let reason = error.to_string();
-    tracing::error!(network = %task.name, job = job.id(), range = %range, error = reason, "chunk parked");
-    job.change(|record| {
-        record.tell(format!("parked ledgers {range}: {reason}"));
-        record.parked.push(Parked { range: range.into(), reason, evidence, at: now() });
+    tracing::error!(network = %task.name, job = job.id(), range = %parked, error = reason, "ledgers parked");
+    job.note(|record| {
+        record.tell(format!("parked ledgers {parked}: {reason}"));
+        record.parked.push(Parked { range: parked.into(), reason, evidence, at: now() });
     });
+    let after = parked.end().next().and_then(|next| from_on(range, next));
+    round.queue().extend([until_before(range, parked.start()), after].into_iter().flatten());
 }

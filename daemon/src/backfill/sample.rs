@@ -25,8 +25,8 @@ pub(super) async fn density(source: &dyn Source, missing: &[LedgerRange]) -> Res
     Ok(Density::new(samples))
 }
 
-/// A few ledgers from places spread evenly over `missing`. Places whose ledgers are corrupt are passed over: their chunks
-/// will be parked, the rest must be planned.
+/// A few ledgers from places spread evenly over `missing`. Places whose ledgers are corrupt or not there are passed over:
+/// what they hold up is their own chunks, the rest must be planned.
 pub(super) async fn ledgers(
     source: &dyn Source,
     missing: &[LedgerRange],
@@ -36,7 +36,7 @@ pub(super) async fn ledgers(
         let ledgers = source.ledgers(range.start(), Some(range.end()));
         match ledgers.try_collect::<Vec<_>>().await {
             Ok(ledgers) => all.push((range.start(), ledgers)),
-            Err(error) if error.class() == Class::Corrupt => {
+            Err(error) if error.class() == Class::Corrupt || matches!(error, SourceError::Missing { .. }) => {
                 tracing::warn!(range = %range, error = %error, "left out of the sample");
             }
             Err(error) => return Err(error),

@@ -39,13 +39,26 @@ impl JobStore {
             let path = path.clone();
             move |error| StoreError { action, path, error }
         };
-        fs::create_dir_all(&self.dir).map_err(fail("make the folder of"))?;
+        if !self.dir.is_dir() {
+            fs::create_dir_all(&self.dir).map_err(fail("make the folder of"))?;
+            let lake = self.dir.parent().unwrap_or(&self.dir);
+            fs::File::open(lake)
+                .and_then(|dir| dir.sync_all())
+                .map_err(fail("sync the lake's folder for"))?;
+        }
         let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(fail("write"))?;
         let text = serde_json::to_vec_pretty(record).map_err(|error| fail("write")(error.into()))?;
         file.write_all(&text).map_err(fail("write"))?;
         file.as_file().sync_all().map_err(fail("sync"))?;
         file.persist(&path).map_err(|error| fail("replace")(error.error))?;
         fs::File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(fail("sync the folder of"))
+    }
+
+    /// Highest number that any file of a job has, also one that cannot be read.
+    pub(super) fn highest(&self) -> u32 {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let stems = entries.filter_map(|entry| entry.path().file_stem()?.to_str()?.parse().ok());
+        stems.max().unwrap_or(0)
     }
 
     /// All records that can be read, ascending by id, and what is wrong with the others.

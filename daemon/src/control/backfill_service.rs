@@ -142,7 +142,7 @@ impl BackfillService for Backfills {
         &self,
         request: Request<pb::ResumeBackfillRequest>,
     ) -> Result<Response<pb::ResumeBackfillResponse>, Status> {
-        let view = self.jobs()?.resume(request.into_inner().id).map_err(refused)?;
+        let view = self.jobs()?.resume(request.into_inner().id).await.map_err(refused)?;
         Ok(Response::new(pb::ResumeBackfillResponse { job: Some(job(&view)) }))
     }
 

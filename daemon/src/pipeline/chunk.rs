@@ -37,6 +37,9 @@ const WAITING: usize = 64;
 /// Longest time that a chunk keeps a CPU slot while others wait for one.
 const TURN: Duration = Duration::from_millis(100);
 
+/// Chunks at work at once: well below the 512 blocking threads of the runtime, which reading and live work need too.
+const MOST_CHUNKS: usize = 128;
+
 /// What all chunks of the process share.
 #[derive(Clone, Debug)]
 pub struct ChunkLimits {
@@ -44,6 +47,8 @@ pub struct ChunkLimits {
     pub cpu: Arc<Semaphore>,
     /// Number of turns.
     pub cpus: usize,
+    /// Chunks at work at once, of all jobs: each has a blocking thread, and the runtime has not many of those.
+    pub places: Arc<Semaphore>,
     /// Bytes that encoders hold, all together.
     pub held: Arc<AtomicU64>,
     /// Bound on them.
@@ -58,6 +63,7 @@ impl ChunkLimits {
         Self {
             cpu: Arc::new(Semaphore::new(cpus)),
             cpus,
+            places: Arc::new(Semaphore::new(MOST_CHUNKS)),
             held: Arc::default(),
             held_bound,
             busy: Arc::default(),
@@ -89,6 +95,8 @@ pub async fn run_chunk(
     chunk: &Chunk,
 ) -> Result<Commit, PipelineError> {
     chunk.done.store(0, Ordering::Relaxed);
+    // Never closed: an error cannot come.
+    let _place = limits.places.acquire().await;
     let (ledgers, waiting) = mpsc::channel(WAITING);
     let worker = Worker {
         shared: shared.clone(),

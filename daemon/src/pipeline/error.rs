@@ -1,6 +1,6 @@
 //! What ends the run of a pipeline.
 
-use lake_core::{DecodeError, RawLedger, tables::ExtractError};
+use lake_core::{DecodeError, LedgerSeq, RawLedger, tables::ExtractError};
 
 use crate::{class::Class, lake::LakeError, source::SourceError};
 
@@ -38,6 +38,22 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// The ledger at fault, where that is known.
+    pub fn ledger(&self) -> Option<LedgerSeq> {
+        match self {
+            Self::Refused { ledger, .. } => Some(ledger.seq),
+            Self::Source(SourceError::Corrupt { seq, .. } | SourceError::Missing { seq, .. }) => Some(*seq),
+            Self::Source(
+                SourceError::Io { .. }
+                | SourceError::Empty { .. }
+                | SourceError::Decode(_)
+                | SourceError::Mismatch { .. },
+            )
+            | Self::Lake(_)
+            | Self::Worker(_) => None,
+        }
+    }
+
     /// How to act on it.
     pub fn class(&self) -> Class {
         match self {

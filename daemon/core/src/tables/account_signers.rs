@@ -26,7 +26,8 @@ table! {
         signer: Shown<xdr::SignerKey> [bloom],
         /// Ledger of the change.
         ledger_sequence: i64,
-        /// Weight of the signer; of one that is gone its last.
+        /// Weight of the signer; of one that is gone its last. Numbers above 2147483647, which protocols before 10 allowed,
+        /// show as that.
         weight: i32,
         /// Account that pays the signer's reserve, G...; NULL when its owner does.
         sponsor: Option<Account>,
@@ -129,7 +130,8 @@ fn push(
         account_id: key_of(account),
         signer: signer.key.to_signer_key(),
         ledger_sequence: state.ledger_sequence,
-        weight: int(input, &SPEC, "weight", signer.weight)?,
+        // Before protocol 10 a weight could be any 32-bit number; all above 255 mean the same.
+        weight: i32::try_from(signer.weight).unwrap_or(i32::MAX),
         sponsor: signer.sponsor.map(key_of),
         deleted: kind == ChangeKind::Removed,
         closed_at: state.closed_at,

@@ -70,7 +70,7 @@ table! {
     columns {
         /// Net change in the ledger: 0 created, 1 updated, 2 removed.
         ledger_entry_change: i32,
-        /// Whether the account is gone; the row then holds its last state.
+        /// Whether the account is gone; the row then repeats the state that the ledger found it in.
         deleted: bool,
         /// Ledger that last changed the entry.
         last_modified_ledger: i32,

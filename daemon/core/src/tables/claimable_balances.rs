@@ -53,7 +53,7 @@ table! {
         last_modified_ledger: i32,
         /// Net change in the ledger: 0 created, 1 updated, 2 removed.
         ledger_entry_change: i32,
-        /// Whether the balance is gone, claimed or clawed back; the row then holds its last state.
+        /// Whether the balance is gone, claimed or clawed back; the row then repeats the state that the ledger found it in.
         deleted: bool,
     }
 }

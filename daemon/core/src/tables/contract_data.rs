@@ -48,7 +48,8 @@ table! {
         last_modified_ledger: Option<i32>,
         /// Net change in the ledger: 0 created, 1 updated, 2 removed, 4 restored from the archive.
         ledger_entry_change: i32,
-        /// Whether the entry is gone; the row then holds its last state, where the ledger tells it.
+        /// Whether the entry is gone; the row then repeats the state that the ledger found it in, where the ledger
+        /// tells it.
         deleted: bool,
         /// Close time of the ledger, UTC.
         closed_at: Timestamp,

@@ -61,7 +61,7 @@ table! {
         last_modified_ledger: i32,
         /// Net change in the ledger: 0 created, 1 updated, 2 removed.
         ledger_entry_change: i32,
-        /// Whether the pool is gone; the row then holds its last state.
+        /// Whether the pool is gone; the row then repeats the state that the ledger found it in.
         deleted: bool,
     }
 }

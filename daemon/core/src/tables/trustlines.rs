@@ -64,7 +64,7 @@ table! {
         last_modified_ledger: i32,
         /// Net change in the ledger: 0 created, 1 updated, 2 removed.
         ledger_entry_change: i32,
-        /// Whether the trustline is gone; the row then holds its last state.
+        /// Whether the trustline is gone; the row then repeats the state that the ledger found it in.
         deleted: bool,
     }
 }

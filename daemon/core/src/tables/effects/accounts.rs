@@ -107,25 +107,24 @@ fn signer_effects(
                 let cells = Cells { signer: Some(signer), ..Cells::default() };
                 e.push_source(Kind::SignerRemoved, cells, |j| j.key("public_key").plain(signer));
             }
-            Some(new) if new != weight => weighed(e, Kind::SignerUpdated, signer, *new)?,
+            Some(new) if new != weight => weighed(e, Kind::SignerUpdated, signer, *new),
             Some(_) => {}
         }
     }
     for (signer, weight) in after.iter().filter(|(signer, _)| !before.contains_key(*signer)) {
-        weighed(e, Kind::SignerCreated, signer, *weight)?;
+        weighed(e, Kind::SignerCreated, signer, *weight);
     }
     Ok(())
 }
 
-fn weighed(e: &mut Effects<'_>, kind: Kind, signer: &str, weight: u32) -> Result<(), String> {
-    let weight =
-        i32::try_from(weight).map_err(|_| format!("signer_weight {weight} does not fit its column"))?;
-    let cells = Cells { signer: Some(signer), signer_weight: Some(weight), ..Cells::default() };
+/// Before protocol 10 a weight could be any 32-bit number: the column shows what does not fit as its highest one.
+fn weighed(e: &mut Effects<'_>, kind: Kind, signer: &str, weight: u32) {
+    let shown = i32::try_from(weight).unwrap_or(i32::MAX);
+    let cells = Cells { signer: Some(signer), signer_weight: Some(shown), ..Cells::default() };
     e.push_source(kind, cells, |j| {
         j.key("public_key").plain(signer);
         j.key("weight").bare(weight);
     });
-    Ok(())
 }
 
 pub(super) fn manage_data(e: &mut Effects<'_>, op: &xdr::ManageDataOp) {
