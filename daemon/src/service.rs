@@ -1,35 +1,82 @@
 //! The service manager's side: readiness, status line, watchdog and signals. Without systemd all of it is silent.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        OnceLock,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Tells the service manager; a manager that cannot be reached is logged, not fatal.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(error = %error, "the service manager was not told");
+/// Messages that wait for a manager which does not read.
+const WAITING: usize = 64;
+
+enum Message {
+    Ready,
+    Status(String),
+    Stopping,
+    Alive,
+}
+
+/// Tells the service manager, without waiting for it: its socket blocks when it does not read, and that must not stop us.
+fn notify(message: Message) {
+    static TELLER: OnceLock<Option<SyncSender<Message>>> = OnceLock::new();
+    let Some(teller) = TELLER.get_or_init(teller) else { return };
+    match teller.try_send(message) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => tracing::debug!("the service manager does not listen"),
+        Err(TrySendError::Disconnected(_)) => tracing::warn!("the service manager cannot be told"),
+    }
+}
+
+/// The thread that tells; none without a manager.
+fn teller() -> Option<SyncSender<Message>> {
+    std::env::var_os("NOTIFY_SOCKET")?;
+    let (sender, messages) = sync_channel(WAITING);
+    let tell = move || {
+        for message in messages {
+            let told = match &message {
+                Message::Ready => sd_notify::notify(&[NotifyState::Ready]),
+                Message::Status(line) => sd_notify::notify(&[NotifyState::Status(line)]),
+                Message::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+                Message::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+            };
+            if let Err(error) = told {
+                tracing::warn!(error = %error, "the service manager was not told");
+            }
+        }
+    };
+    match thread::Builder::new().name("tell-manager".to_owned()).spawn(tell) {
+        Ok(_) => Some(sender),
+        Err(error) => {
+            tracing::warn!(error = %error, "the service manager cannot be told");
+            None
+        }
     }
 }
 
 /// The service answers from now on.
 pub fn ready() {
-    notify(&[NotifyState::Ready]);
+    notify(Message::Ready);
 }
 
 /// One line for `systemctl status`.
 pub fn status(line: &str) {
-    notify(&[NotifyState::Status(line)]);
+    notify(Message::Status(line.to_owned()));
 }
 
 /// The service is stopping.
 pub fn stopping() {
-    notify(&[NotifyState::Stopping]);
+    notify(Message::Stopping);
 }
 
 /// Still alive.
 pub fn alive() {
-    notify(&[NotifyState::Watchdog]);
+    notify(Message::Alive);
 }
 
 /// How often the service manager wants to hear that we live; `None` when it does not watch.
