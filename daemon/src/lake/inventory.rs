@@ -10,6 +10,7 @@ use super::{
     catalog::{Catalog, full_path, meta, sqlite},
     coverage::RangeSet,
     ddl::{literal, qualified},
+    dirs::FileName,
     error::LakeError,
     lineage::NETWORKS,
 };
@@ -38,12 +39,26 @@ pub struct RegisteredFile {
     pub table: String,
     /// Full path.
     pub path: PathBuf,
-    /// Rows.
+    /// Rows in the file.
     pub rows: u64,
+    /// Those of them that were deleted through SQL and are read no more.
+    pub deleted: u64,
     /// Size in bytes.
     pub bytes: u64,
     /// Whether the newest snapshot has it; replaced files stay until they are cleaned up.
     pub live: bool,
+}
+
+impl RegisteredFile {
+    /// Ledgers of the batches in it, as its name says; `None` for a file that this program did not write.
+    pub fn named_range(&self) -> Option<LedgerRange> {
+        FileName::parse(self.path.file_name()?.to_str()?).map(|name| name.range)
+    }
+
+    /// Whether its table still shows rows of it.
+    pub fn is_read(&self) -> bool {
+        self.live && self.rows > self.deleted
+    }
 }
 
 /// Header hashes of a stored ledger.
@@ -197,14 +212,17 @@ impl Catalog {
         let inner = format!(
             "SELECT s.path AS sp, s.path_is_relative AS sr, t.path AS tp, t.path_is_relative AS tr, f.path AS fp, \
              f.path_is_relative AS fr, f.record_count AS n, f.file_size_bytes AS b, s.schema_name AS sn, \
-             t.table_name AS tn, f.end_snapshot IS NULL AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AS live \
+             t.table_name AS tn, f.end_snapshot IS NULL AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AS live, \
+             coalesce((SELECT max(d.delete_count) FROM ducklake_delete_file d \
+             WHERE d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL), 0) AS gone \
              FROM ducklake_data_file f JOIN ducklake_table t ON t.table_id = f.table_id \
              JOIN ducklake_schema s ON s.schema_id = t.schema_id{only}"
         );
         let data = self.dirs().data();
         let sql = sqlite(
             &inner,
-            "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT, n::BIGINT, b::BIGINT, sn, tn, live::BIGINT",
+            "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT, n::BIGINT, b::BIGINT, sn, tn, live::BIGINT, \
+             gone::BIGINT",
         );
         self.rows("list the files", &sql, |r| {
             Ok(RegisteredFile {
@@ -214,6 +232,7 @@ impl Catalog {
                 schema: r.get(8)?,
                 table: r.get(9)?,
                 live: r.get::<_, i64>(10)? != 0,
+                deleted: r.get(11)?,
             })
         })
     }
