@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     class::Class,
-    lake::LakeError,
+    lake::{LakeError, RangeSet},
     pipeline::{Chunk, ChunkLimits, NetworkTask, PipelineError, Shared, delays, keep_evidence, run_chunk},
     source::SourceError,
 };
@@ -100,8 +100,10 @@ async fn rounds(
 ) -> Result<End, PipelineError> {
     let mut density: Option<Density> = None;
     loop {
-        let coverage = engine.shared.lake.coverage(&task.name)?;
-        let missing = job.missing(&coverage);
+        // Others may have deleted rows since.
+        let lake = &engine.shared.lake;
+        lake.refresh(&task.name).await?;
+        let missing = job.missing(&lake.sound(&task.name)?);
         if missing.is_empty() {
             return Ok(End::Complete);
         }
@@ -113,8 +115,15 @@ async fn rounds(
             },
         };
         let rules = engine.rules(task, job.asked_workers(engine.limits.cpus));
-        let chunks = plan::chunks(&missing, density, rules);
-        tracing::info!(network = %task.name, job = job.id(), chunks = chunks.len(), "backfill planned");
+        let anew = plan::anew(&missing, &lake.unsound(&task.name)?);
+        let anew = lake.closures(&task.name, anew).await?;
+        let closed: RangeSet = anew.iter().copied().collect();
+        let rest: Vec<LedgerRange> = missing.iter().flat_map(|range| closed.missing(*range)).collect();
+        // Mending goes before filling.
+        let mut chunks: Vec<Work> = anew.iter().map(|range| Work { range: *range, replaces: true }).collect();
+        let plain = plan::chunks(&rest, density, rules);
+        chunks.extend(plain.into_iter().map(|range| Work { range, replaces: false }));
+        tracing::info!(network = %task.name, job = job.id(), chunks = chunks.len(), replacing = anew.len(), "backfill planned");
         match round(engine, task, job, chunks, stop).await {
             End::Complete => {}
             end => return Ok(end),
@@ -157,19 +166,27 @@ async fn pause(time: Option<Duration>, stop: &CancellationToken) -> bool {
     }
 }
 
+/// A chunk to be worked.
+#[derive(Clone, Copy, Debug)]
+struct Work {
+    range: LedgerRange,
+    /// In place of what the tables hold of it.
+    replaces: bool,
+}
+
 /// What the workers of a round share.
 struct Round {
     engine: Engine,
     task: NetworkTask,
     job: Arc<Job>,
-    queue: Mutex<VecDeque<LedgerRange>>,
+    queue: Mutex<VecDeque<Work>>,
     stop: CancellationToken,
     /// Set once by a worker that met what only an operator can mend.
     fatal: Mutex<Option<String>>,
 }
 
 impl Round {
-    fn queue(&self) -> MutexGuard<'_, VecDeque<LedgerRange>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Work>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -183,7 +200,7 @@ async fn round(
     engine: &Engine,
     task: &NetworkTask,
     job: &Arc<Job>,
-    chunks: Vec<LedgerRange>,
+    chunks: Vec<Work>,
     stop: &CancellationToken,
 ) -> End {
     let round = Arc::new(Round {
@@ -237,16 +254,17 @@ async fn round(
 /// Takes chunks until there are none or it is one worker too many. Returns its place.
 async fn worker(round: Arc<Round>, place: u32, places: watch::Receiver<u32>) -> u32 {
     while !round.stop.is_cancelled() && place < *places.borrow() {
-        let Some(range) = round.queue().pop_front() else { break };
-        store(&round, range).await;
+        let Some(work) = round.queue().pop_front() else { break };
+        store(&round, work).await;
     }
     place
 }
 
 /// Stores one chunk, however often it takes, or parks it.
-async fn store(round: &Round, range: LedgerRange) {
+async fn store(round: &Round, Work { range, replaces }: Work) {
     let Round { engine, task, job, .. } = round;
-    let chunk = Chunk { range, job: job.id().to_string(), done: Arc::default(), cancel: round.stop.clone() };
+    let (done, cancel) = (Arc::default(), round.stop.clone());
+    let chunk = Chunk { range, replaces, job: job.id().to_string(), done, cancel };
     let active = job.begins(&chunk);
     let mut waits = delays();
     let mut tries_of_missing = 0;
@@ -265,8 +283,8 @@ async fn store(round: &Round, range: LedgerRange) {
             Err(error) => error,
         };
         chunk.done.store(0, Ordering::Relaxed);
-        if let PipelineError::Lake(LakeError::Overlap { .. }) = &error {
-            // Others stored some of it: the next round plans what is left.
+        if let PipelineError::Lake(LakeError::Overlap { .. } | LakeError::NotClosed { .. }) = &error {
+            // Others stored some of it, or merged files: the next round plans what is left.
             return;
         }
         let class = match &error {

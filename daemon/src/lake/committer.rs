@@ -15,7 +15,7 @@ use crate::cpu::thread_cpu;
 
 use super::{
     batch::{Commit, NetworkName, SealedBatch},
-    catalog::{Catalog, Change, Failure, Removal, Snapshot},
+    catalog::{Catalog, Change, Failure, REPLACE, Removal, Snapshot},
     coverage::RangeSet,
     damage::DamageLog,
     encode::Encoder,
@@ -143,7 +143,8 @@ impl Committer {
         let (first_previous_hash, last_hash) = (batch.first_previous_hash, batch.last_hash);
         let change =
             Change { schema: network.as_str(), statements: &[], remove: &remove, add: &batch.files.list };
-        let applied = self.apply(&change);
+        let applied =
+            if replaces { self.apply_replacing(&network, range, &change) } else { self.apply(&change) };
         let files = batch.files.list.len();
         match applied {
             Ok(snapshot) => {
@@ -206,13 +207,39 @@ impl Committer {
         networks.get(network).map(|mark| Arc::clone(&mark.borrow().leftovers)).unwrap_or_default()
     }
 
+    /// Applies a change that takes out files which may be damaged.
+    fn apply_replacing(
+        &mut self,
+        network: &NetworkName,
+        range: LedgerRange,
+        change: &Change<'_>,
+    ) -> Result<Snapshot, Failure> {
+        // Files that are known to be damaged are not given to DuckDB at all.
+        if self.damage.ranges(network).overlap(range).is_none() {
+            match self.apply(change) {
+                Err(Failure::Refused(LakeError::Catalog { action: REPLACE, reason, .. })) => {
+                    tracing::warn!(%network, ledgers = %range, reason, "replaced by stand-ins");
+                }
+                other => return other,
+            }
+        }
+        self.unlocked(|catalog| catalog.apply_shadowed(change))
+    }
+
     /// Applies a change, again while another process holds the catalog's lock.
     pub(crate) fn apply(&mut self, change: &Change<'_>) -> Result<Snapshot, Failure> {
+        self.unlocked(|catalog| catalog.apply(change))
+    }
+
+    fn unlocked(
+        &mut self,
+        mut apply: impl FnMut(&mut Catalog) -> Result<Snapshot, Failure>,
+    ) -> Result<Snapshot, Failure> {
         let started = Instant::now();
         let mut pause = LOCK_PAUSE.0;
         loop {
             self.queue.shared.beat();
-            match self.catalog.apply(change) {
+            match apply(&mut self.catalog) {
                 Err(Failure::Refused(error)) if error.is_locked() => {
                     if started.elapsed() >= self.lock_retry {
                         let path = self.catalog.dirs().catalog();

@@ -153,7 +153,7 @@ impl Catalog {
                     coverage.insert(range);
                 }
                 None => {
-                    for range in self.rows_of_file(network, &path)? {
+                    for range in self.rows_of_file(network, &path, whole)? {
                         stored = stored.saturating_add(range.count());
                         coverage.insert(range);
                     }
@@ -171,17 +171,33 @@ impl Catalog {
     }
 
     /// The ledgers in one file of the ledgers table, one range per run of rows.
-    fn rows_of_file(&mut self, network: &str, path: &std::path::Path) -> Result<Vec<LedgerRange>, LakeError> {
+    /// None when the file cannot be read: its ledgers are not there then.
+    fn rows_of_file(
+        &mut self,
+        network: &str,
+        path: &std::path::Path,
+        within: Option<LedgerRange>,
+    ) -> Result<Vec<LedgerRange>, LakeError> {
+        // Else DuckLake opens every file of the table.
+        let within = within.map(|r| format!(" AND sequence BETWEEN {} AND {}", r.start(), r.end()));
         let sql = format!(
             "SELECT min(s)::UINTEGER, max(s)::UINTEGER FROM (SELECT sequence AS s, sequence - row_number() OVER \
-             (ORDER BY sequence) AS g FROM {} WHERE filename = {}) GROUP BY g",
+             (ORDER BY sequence) AS g FROM {} WHERE filename = {}{}) GROUP BY g",
             qualified(network, LEDGERS_TABLE),
-            literal(&path.to_string_lossy())
+            literal(&path.to_string_lossy()),
+            within.unwrap_or_default()
         );
         let ranges = self.rows("read the coverage from rows", &sql, |r| {
             Ok(LedgerRange::new(LedgerSeq::new(r.get(0)?), LedgerSeq::new(r.get(1)?)))
-        })?;
-        Ok(ranges.into_iter().flatten().collect())
+        });
+        match ranges {
+            Ok(ranges) => Ok(ranges.into_iter().flatten().collect()),
+            Err(error) if error.is_locked() => Err(error),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error = %error, "a file of ledgers with deleted rows cannot be read");
+                Ok(Vec::new())
+            }
+        }
     }
 
     /// Hashes of a stored ledger; `None` when it is not stored.

@@ -157,7 +157,10 @@ fn rewrite(
         }
         let joined = join(&merge, spec, inputs, None)?;
         files.push(joined.clone());
-        swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(spec, inputs) });
+        swaps.push(Swap {
+            file: SealedFiles { list: vec![joined] },
+            remove: removal(spec, group.range, inputs),
+        });
     }
     let names: Vec<&str> = encoder.specs.iter().map(|spec| spec.name).collect();
     let lineage = LineageRow {
@@ -178,7 +181,10 @@ fn rewrite(
     let row = lineage.record_batch().map_err(|e| bad(network, group.range, LINEAGE.name, e.to_string()))?;
     let inputs = group.tables.get(LINEAGE.name).map(Vec::as_slice).unwrap_or_default();
     let joined = join(&merge, &LINEAGE, inputs, Some(&row))?;
-    swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(&LINEAGE, inputs) });
+    swaps.push(Swap {
+        file: SealedFiles { list: vec![joined] },
+        remove: removal(&LINEAGE, group.range, inputs),
+    });
     Ok(swaps)
 }
 
@@ -195,10 +201,11 @@ fn bad(network: &NetworkName, range: LedgerRange, table: &str, reason: String) -
     LakeError::BadBatch { network: network.to_string(), range, table: table.to_owned(), reason }
 }
 
-fn removal(spec: &'static TableSpec, inputs: &[RegisteredFile]) -> Removal {
+fn removal(spec: &'static TableSpec, range: LedgerRange, inputs: &[RegisteredFile]) -> Removal {
     Removal {
         table: spec.name,
         paths: inputs.iter().map(|f| f.path.clone()).collect(),
+        ledgers: Some((spec.ledger_column, range)),
         rows: inputs.iter().map(|f| f.rows).sum(),
     }
 }

@@ -27,6 +27,7 @@ mod plan;
 mod queue;
 mod replace;
 mod settings;
+mod shadow;
 mod sweep;
 
 pub use batch::{Commit, Lane, NetworkName, NetworkSpec, OnlyTables, SealedBatch, SealedFile, WriteBatch};

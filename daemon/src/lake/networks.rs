@@ -109,7 +109,7 @@ fn add(committer: &mut Committer, encoder: &Encoder, network: &NetworkSpec) -> R
         Vec::new()
     };
     let remove: Vec<Removal> = old
-        .map(|old| Removal { table: NETWORKS.name, paths: vec![old.file.clone()], rows: 1 })
+        .map(|old| Removal { table: NETWORKS.name, paths: vec![old.file.clone()], ledgers: None, rows: 1 })
         .into_iter()
         .collect();
     let files = SealedFiles { list: row };

@@ -34,6 +34,7 @@ use super::{
     maintenance::MaintenanceStats,
     queue::WriteQueue,
     settings::LakeSettings,
+    shadow::remove_shadow,
 };
 
 /// An open lake: the only writer of it. Shared by reference; closed by [`Lake::close`] or on drop.
@@ -69,6 +70,7 @@ impl Lake {
         // Before anything else: two committers would register ledgers twice.
         let lock = WriterLock::take(&dirs)?;
         create_durable(dirs.root(), &dirs.data())?;
+        remove_shadow(&dirs.shadow())?;
         let extensions = extension_files(settings.extension_dir.as_deref())?;
         let keeper = Keeper::start(settings.keeper_program.as_deref(), &dirs.catalog())?;
         let catalog_settings =

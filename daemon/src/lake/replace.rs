@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fs::File, path::Path};
 
-use lake_core::{LedgerRange, LedgerSeq};
+use lake_core::{LedgerRange, LedgerSeq, schema::TableSpec};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{
@@ -84,6 +84,14 @@ impl Lake {
         Ok(unsound)
     }
 
+    /// Stored ledgers that are not known to be damaged.
+    ///
+    /// # Errors
+    /// [`LakeError::UnknownNetwork`].
+    pub fn sound(&self, network: &NetworkName) -> Result<RangeSet, LakeError> {
+        Ok(self.coverage(network)?.without_all(&self.damage.ranges(network)))
+    }
+
     /// Known damage of a network.
     pub fn damage(&self, network: &NetworkName) -> Vec<Damage> {
         self.damage.of(network)
@@ -134,13 +142,18 @@ impl Committer {
                 let network = network.to_string();
                 return Err(LakeError::NotClosed { network, range, reaches: of_file });
             }
-            let table = known_table(&encoder, &file.table).ok_or_else(|| LakeError::BadBatch {
+            let spec = known_table(&encoder, &file.table).ok_or_else(|| LakeError::BadBatch {
                 network: network.to_string(),
                 range,
                 table: file.table.clone(),
                 reason: "this version does not know the table".to_owned(),
             })?;
-            let removal = removals.entry(table).or_insert(Removal { table, paths: Vec::new(), rows: 0 });
+            let removal = removals.entry(spec.name).or_insert(Removal {
+                table: spec.name,
+                paths: Vec::new(),
+                ledgers: Some((spec.ledger_column, range)),
+                rows: 0,
+            });
             removal.rows = removal.rows.saturating_add(file.rows.saturating_sub(file.deleted));
             removal.paths.push(file.path);
         }
@@ -216,8 +229,9 @@ impl Catalog {
         encoder: &Encoder,
         file: &RegisteredFile,
     ) -> Result<Option<LedgerRange>, LakeError> {
-        let spec = encoder.specs.iter().copied().chain([&LINEAGE]).find(|spec| spec.name == file.table);
-        let Some((spec, name)) = spec.zip(file.path.file_name()) else { return Ok(None) };
+        let Some((spec, name)) = known_table(encoder, &file.table).zip(file.path.file_name()) else {
+            return Ok(None);
+        };
         let inner = format!(
             "SELECT st.min_value AS lo, st.max_value AS hi FROM ducklake_schema s \
              JOIN ducklake_table t ON t.schema_id = s.schema_id JOIN ducklake_data_file f ON f.table_id = t.table_id \
@@ -248,8 +262,8 @@ impl Catalog {
     }
 }
 
-fn known_table(encoder: &Encoder, name: &str) -> Option<&'static str> {
-    encoder.specs.iter().copied().chain([&LINEAGE]).map(|spec| spec.name).find(|known| *known == name)
+fn known_table(encoder: &Encoder, name: &str) -> Option<&'static TableSpec> {
+    encoder.specs.iter().copied().chain([&LINEAGE]).find(|spec| spec.name == name)
 }
 
 /// Whether all rows of a file can be read.

@@ -221,6 +221,9 @@ fn child_that_replaces_until_it_is_killed() {
     lake.add_network(&network("alpha")).unwrap();
     lake.sweep_orphans().unwrap();
     loop {
+        // Those that are known to be damaged are replaced by way of stand-ins.
+        lake.note_damage(&alpha(), None, vec![Damage::new(range(10, 29), "transactions_row_v2", None, "")])
+            .unwrap();
         for (start, end) in [(2, 9), (10, 19), (20, 29)] {
             replace(&lake, start, end).unwrap();
             println!("\nACK {start}");
@@ -244,8 +247,8 @@ fn a_killed_replacement_leaves_the_old_rows_or_the_new_ones() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let acks = lines.map(|line| line.unwrap()).filter(|line| line.starts_with("ACK "));
-        assert_eq!(acks.take(2 + round as usize).count(), 2 + round as usize);
+        let mut acks = lines.map(|line| line.unwrap()).filter(|line| line.starts_with("ACK "));
+        assert_eq!(acks.by_ref().take(2 + round as usize).count(), 2 + round as usize);
         // A moment somewhere in the next commits.
         let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos();
         let until = Instant::now() + Duration::from_micros(u64::from(nanos % 120_000));
@@ -254,8 +257,9 @@ fn a_killed_replacement_leaves_the_old_rows_or_the_new_ones() {
         child.wait().unwrap();
         let lake = open(dir.path());
         lake.add_network(&network("alpha")).unwrap();
-        assert_eq!((coverage(&lake).as_str(), unsound(&lake).as_str()), ("2..29", ""));
+        assert_eq!(coverage(&lake), "2..29");
         assert_eq!(Reader::open(dir.path()).content("alpha"), before, "round {round}");
+        assert!(!dir.path().join("replacing").exists());
         lake.sweep_orphans().unwrap();
         assert!(lake.check_files().unwrap().damaged.is_empty());
         close(&lake);
