@@ -17,7 +17,7 @@ use super::{
     batch::{Commit, NetworkName, SealedBatch},
     catalog::{Catalog, Change, Failure, REPLACE, Removal, Snapshot},
     coverage::RangeSet,
-    damage::DamageLog,
+    damage::{DamageLog, Proven},
     encode::Encoder,
     error::LakeError,
     lacking::Lacking,
@@ -354,7 +354,7 @@ impl Committer {
             mark.committed_at = Some(SystemTime::now());
         });
         self.edges.remove(network);
-        if let Err(error) = self.damage.replace(network, Some(range), Vec::new()) {
+        if let Err(error) = self.damage.replace(network, Proven::Whole(range), Vec::new()) {
             // The ledgers are stored; at worst they are stored anew once more.
             tracing::error!(%network, ledgers = %range, error = %error, "healed damage is still on the list");
         }

@@ -27,8 +27,22 @@ pub struct Damage {
     pub file: Option<PathBuf>,
     /// What is wrong.
     pub problem: String,
+    /// Whether only a comparison with the source can find it.
+    #[serde(default)]
+    pub by_source: bool,
     /// When it was found, seconds since the Unix epoch.
     pub found_at: i64,
+}
+
+/// Which ledgers are known to be as they should be, but for what is noted of them now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proven {
+    /// None.
+    Nothing,
+    /// These, as far as the lake itself can tell.
+    Stored(LedgerRange),
+    /// These: stored anew, or compared with the source.
+    Whole(LedgerRange),
 }
 
 impl Damage {
@@ -41,6 +55,7 @@ impl Damage {
             table: table.to_owned(),
             file: file.map(Path::to_path_buf),
             problem: problem.into(),
+            by_source: false,
             found_at: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         }
     }
@@ -102,19 +117,21 @@ impl DamageLog {
         self.lock().get(network).into_iter().flatten().filter_map(Damage::range).collect()
     }
 
-    /// Forgets what was known of the ledgers of `range`, then notes what is known now. Durable when it returns.
+    /// Forgets what was known of proven ledgers, then notes what is known now. Durable when it returns.
     pub(crate) fn replace(
         &self,
         network: &NetworkName,
-        range: Option<LedgerRange>,
+        proven: Proven,
         found: Vec<Damage>,
     ) -> Result<(), LakeError> {
         let mut known = self.lock();
         let known = known.entry(network.clone()).or_default();
-        let mut now: Vec<Damage> = match range {
-            Some(range) => known.iter().flat_map(|damage| damage.without(range)).collect(),
-            None => known.clone(),
+        let keep = |damage: &Damage| match proven {
+            Proven::Stored(range) if !damage.by_source => damage.without(range),
+            Proven::Whole(range) => damage.without(range),
+            Proven::Nothing | Proven::Stored(_) => vec![damage.clone()],
         };
+        let mut now: Vec<Damage> = known.iter().flat_map(keep).collect();
         let is_known = |new: &Damage, old: &Damage| Damage { found_at: old.found_at, ..new.clone() } == *old;
         for damage in found {
             if !now.iter().any(|old| is_known(&damage, old)) {
@@ -161,17 +178,22 @@ mod tests {
         assert!(log.of(&network).is_empty());
         let file = Damage::new(range(2, 100), "t", Some(Path::new("/x.parquet")), "is missing");
         let rows = Damage::new(range(50, 60), "u", None, "rows are missing");
-        log.replace(&network, None, vec![file.clone(), rows]).unwrap();
+        log.replace(&network, Proven::Nothing, vec![file.clone(), rows]).unwrap();
         // Found again: known already.
-        log.replace(&network, None, vec![Damage { found_at: 1, ..file }]).unwrap();
+        log.replace(&network, Proven::Nothing, vec![Damage { found_at: 1, ..file }]).unwrap();
 
         let later = DamageLog::new(dir.path());
         later.load(&network).unwrap();
         assert_eq!(later.of(&network), log.of(&network));
         assert_eq!(later.of(&network).len(), 2);
-        later.replace(&network, Some(range(40, 100)), Vec::new()).unwrap();
+        later.replace(&network, Proven::Stored(range(40, 100)), Vec::new()).unwrap();
         assert_eq!(later.ranges(&network).to_string(), "2..39");
-        later.replace(&network, Some(range(1, 39)), Vec::new()).unwrap();
+        // What only the source can tell is not disproven without it.
+        let cells = Damage { by_source: true, ..Damage::new(range(7, 7), "t", None, "another cell") };
+        later.replace(&network, Proven::Stored(range(1, 39)), vec![cells]).unwrap();
+        later.replace(&network, Proven::Stored(range(1, 39)), Vec::new()).unwrap();
+        assert_eq!(later.ranges(&network).to_string(), "7..7");
+        later.replace(&network, Proven::Whole(range(1, 39)), Vec::new()).unwrap();
         log.load(&network).unwrap();
         assert!(log.of(&network).is_empty());
     }

@@ -3,20 +3,20 @@
 //! A file holds whole batches, and merged files of different tables end at different ledgers. Ledgers can only be
 //! replaced together with all others that share a file with them.
 
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::collections::BTreeMap;
 
 use lake_core::{LedgerRange, LedgerSeq, schema::TableSpec};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{
     batch::NetworkName,
     catalog::{Catalog, Removal, sqlite},
     committer::Committer,
     coverage::RangeSet,
-    damage::Damage,
+    damage::{Damage, Proven},
     ddl::literal,
     encode::Encoder,
     error::LakeError,
+    history::read_lineage,
     inventory::RegisteredFile,
     lineage::{LINEAGE, LINEAGE_TABLE},
     open::Lake,
@@ -24,9 +24,11 @@ use super::{
 
 /// A file whose rows a table shows, with the ledgers that it belongs to.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) file: RegisteredFile,
-    pub(crate) range: LedgerRange,
+pub struct Held {
+    /// The file.
+    pub file: RegisteredFile,
+    /// Ledgers of the batches in it: by its name, or by its statistics when others wrote it.
+    pub range: LedgerRange,
 }
 
 /// What a network's tables hold apart from whole ledgers.
@@ -44,9 +46,21 @@ impl Lake {
     /// # Errors
     /// What the catalog says.
     pub fn closure(&self, network: &NetworkName, range: LedgerRange) -> Result<LedgerRange, LakeError> {
+        Ok(close(&self.held(network)?, range))
+    }
+
+    /// All files whose rows the tables of a network show, the lineage's included.
+    ///
+    /// # Errors
+    /// What the catalog says.
+    pub fn held(&self, network: &NetworkName) -> Result<Vec<Held>, LakeError> {
         let (network, encoder) = (network.clone(), self.encoder.clone());
-        let held = self.ask(move |committer| committer.catalog.held(&encoder, network.as_str()))?;
-        Ok(close(&held, range))
+        self.ask(move |committer| committer.catalog.held(&encoder, network.as_str()))
+    }
+
+    /// The tables of every network.
+    pub fn specs(&self) -> &'static [&'static TableSpec] {
+        self.encoder.specs
     }
 
     /// The closures of all `ranges`, ascending; those that meet are one.
@@ -97,14 +111,14 @@ impl Lake {
         self.damage.of(network)
     }
 
-    /// Notes damage: what was known of the ledgers of `proven` before is forgotten. Durable when it returns.
+    /// Notes damage, and forgets what was proven to be none. Durable when it returns.
     ///
     /// # Errors
     /// What the disk says.
     pub fn note_damage(
         &self,
         network: &NetworkName,
-        proven: Option<LedgerRange>,
+        proven: Proven,
         found: Vec<Damage>,
     ) -> Result<(), LakeError> {
         self.damage.replace(network, proven, found)
@@ -134,7 +148,7 @@ impl Committer {
         for Held { file, range: of_file } in held.into_iter().filter(|held| held.range.overlaps(range)) {
             let inside = range.intersection(of_file) == Some(of_file);
             if file.table == LINEAGE_TABLE {
-                if !inside || is_readable(&file.path) {
+                if !inside || read_lineage(&file.path).is_ok() {
                     continue;
                 }
                 tracing::warn!(%network, path = %file.path.display(), "lineage that cannot be read is given up");
@@ -264,13 +278,6 @@ impl Catalog {
 
 fn known_table(encoder: &Encoder, name: &str) -> Option<&'static TableSpec> {
     encoder.specs.iter().copied().chain([&LINEAGE]).find(|spec| spec.name == name)
-}
-
-/// Whether all rows of a file can be read.
-pub(crate) fn is_readable(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
-    reader.is_ok_and(|mut rows| rows.all(|rows| rows.is_ok()))
 }
 
 /// Widens `range` until no file reaches out of it.

@@ -2,7 +2,13 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{batch::NetworkName, damage::Damage, dirs::FileName, error::LakeError, open::Lake};
+use super::{
+    batch::NetworkName,
+    damage::{Damage, Proven},
+    dirs::FileName,
+    error::LakeError,
+    open::Lake,
+};
 
 /// What a sweep did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +87,7 @@ impl Lake {
             let known = NetworkName::new(&file.schema).ok().filter(|name| self.watermark(name).is_ok());
             if let Some((network, range)) = known.zip(file.named_range()) {
                 let damage = Damage::new(range, &file.table, Some(&file.path), problem.as_str());
-                self.note_damage(&network, None, vec![damage])?;
+                self.note_damage(&network, Proven::Nothing, vec![damage])?;
             }
             check.damaged.push(LakeError::DamagedFile { path: file.path, problem });
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use stellar_lake::lake::{
-    BatchFacts, Commit, Damage, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName,
+    BatchFacts, Commit, Damage, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, Proven,
 };
 
 use crate::support::{Reader, batch, close, hash, network, open, open_with, range, runtime, write};
@@ -161,7 +161,7 @@ fn files_in_any_state_are_replaced_and_their_damage_is_forgotten() {
     assert_eq!(lake.check_files().unwrap().damaged.len(), 3);
     assert_eq!(unsound(&lake), "2..19");
     let seen = Damage::new(range(20, 29), "ledgers_row_v2", None, "its bytes changed");
-    lake.note_damage(&alpha(), None, vec![seen]).unwrap();
+    lake.note_damage(&alpha(), Proven::Nothing, vec![seen]).unwrap();
     close(&lake);
     drop(lake);
 
@@ -222,8 +222,12 @@ fn child_that_replaces_until_it_is_killed() {
     lake.sweep_orphans().unwrap();
     loop {
         // Those that are known to be damaged are replaced by way of stand-ins.
-        lake.note_damage(&alpha(), None, vec![Damage::new(range(10, 29), "transactions_row_v2", None, "")])
-            .unwrap();
+        lake.note_damage(
+            &alpha(),
+            Proven::Nothing,
+            vec![Damage::new(range(10, 29), "transactions_row_v2", None, "")],
+        )
+        .unwrap();
         for (start, end) in [(2, 9), (10, 19), (20, 29)] {
             replace(&lake, start, end).unwrap();
             println!("\nACK {start}");
