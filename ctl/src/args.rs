@@ -1,18 +1,26 @@
 //! The command line. Its help texts are the manual.
 
+mod backfill;
+
 use std::{path::PathBuf, time::Duration};
 
+pub(crate) use backfill::{Backfill, BackfillVerb, Gaps, JobList, JobWatch, MAX_WORKERS, Repair, Start};
 use clap::{Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0   done (for health: healthy)
-  1   not healthy
-  64  wrong usage or a refused statement
-  69  the daemon cannot be reached, or is too busy
-  70  the daemon or lakectl failed inside
-  74  reading or writing failed
-  77  not permitted
+  0    done (health: healthy; gaps: none; backfill watch: all is stored)
+  1    not healthy (health); there are gaps (gaps); stopped, cancelled, finished with parked
+       ledgers, or left before the end (backfill watch)
+  64   wrong usage or a refused statement
+  66   there is no such job or network
+  69   the daemon cannot be reached, or is too busy
+  70   the daemon or lakectl failed inside
+  73   refused as things are: another job wants these ledgers, the job's state does not allow it,
+       the disk is too small
+  74   reading or writing failed
+  77   not permitted
+  130  interrupted
 
 Environment:
   LAKECTL_SOCKET   path of the control socket, as --socket
@@ -103,6 +111,14 @@ pub(crate) enum Command {
     /// Show the tables and their columns: types, units, keys, what NULL means.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema(Schema),
+    /// Plan, start, watch and steer jobs that fill the lake with history.
+    Backfill(Backfill),
+    /// List the ledgers that are missing between the first and the last stored one, by the exit code too.
+    #[command(after_help = backfill::help(backfill::GAPS_EXAMPLES))]
+    Gaps(Gaps),
+    /// Fill the gaps: one backfill job per network that has some.
+    #[command(after_help = backfill::help(backfill::REPAIR_EXAMPLES))]
+    Repair(Repair),
     /// Show the versions of lakectl and, when it answers, of the daemon.
     Version(Version),
 }

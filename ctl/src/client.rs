@@ -9,7 +9,8 @@ use std::{
 
 use hyper_util::rt::TokioIo;
 use lake_proto::v1::{
-    control_service_client::ControlServiceClient, query_service_client::QueryServiceClient,
+    backfill_service_client::BackfillServiceClient, control_service_client::ControlServiceClient,
+    query_service_client::QueryServiceClient,
 };
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
@@ -28,6 +29,9 @@ const USER_SOCKET: &str = "stellar-lake/control.sock";
 /// Longest wait for an answer that should come at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Longest wait for an answer that the daemon measures a sample of a source for.
+const MEASURE_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Largest message that is read, in bytes: four parts of a query's answer.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
@@ -43,16 +47,36 @@ pub(crate) async fn queries(connection: &Connection) -> Result<QueryServiceClien
     Ok(QueryServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
+/// A client of the backfill service.
+pub(crate) async fn backfills(connection: &Connection) -> Result<BackfillServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(BackfillServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
 /// Waits for a quick answer.
 pub(crate) async fn answer<T>(
     call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
 ) -> Result<T, Failure> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, call).await {
+    answer_within(ANSWER_TIMEOUT, call).await
+}
+
+/// Waits for an answer that the daemon has to measure something for.
+pub(crate) async fn measured_answer<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, Failure> {
+    answer_within(MEASURE_TIMEOUT, call).await
+}
+
+async fn answer_within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, call).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(Failure::rpc(&status)),
         Err(_elapsed) => Err(Failure::new(
             Exit::Unavailable,
-            format!("the daemon did not answer within {} s", ANSWER_TIMEOUT.as_secs()),
+            format!("the daemon did not answer within {} s", limit.as_secs()),
         )
         .hint("it may hang: see its log")),
     }

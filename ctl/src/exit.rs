@@ -1,6 +1,6 @@
 //! How lakectl ends: the exit codes, and errors that say what happened, why, and what to do.
 
-use std::{io, process::ExitCode};
+use std::{error::Error, io, process::ExitCode};
 
 use tonic::Code;
 
@@ -9,18 +9,24 @@ use tonic::Code;
 pub(crate) enum Exit {
     /// Done.
     Done = 0,
-    /// Not healthy.
+    /// Not healthy: a network, the lake's coverage, or a job of which not all is known to be stored.
     Unhealthy = 1,
     /// Wrong usage, or a statement that is wrong or refused.
     Usage = 64,
+    /// There is no such job or network.
+    NotFound = 66,
     /// The daemon cannot be reached or is too busy.
     Unavailable = 69,
     /// A failure inside.
     Internal = 70,
+    /// Refused as things are: by other jobs, by the job's own state, or by the disk.
+    Refused = 73,
     /// Reading or writing failed.
     Io = 74,
     /// Not permitted.
     Permission = 77,
+    /// Interrupted by a signal or Ctrl-C, as shells count it.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -61,6 +67,11 @@ impl Failure {
         self
     }
 
+    /// Says which network the failure is about.
+    pub(crate) fn about(self, network: &str) -> Self {
+        Self { message: format!("{network}: {}", self.message), ..self }
+    }
+
     /// Reading or writing failed. A closed pipe is no failure: `lakectl query ... | head` is fine.
     pub(crate) fn io(what: &str, error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -71,11 +82,16 @@ impl Failure {
 
     /// An answer of the daemon that is an error.
     pub(crate) fn rpc(status: &tonic::Status) -> Self {
+        // Only what went wrong on the way has a source: the daemon did not say that.
+        if status.source().is_some() {
+            return Self::new(Exit::Unavailable, "the connection to the daemon broke")
+                .because(status.message())
+                .hint("check that the daemon runs, then try again");
+        }
         let (exit, hint) = match status.code() {
-            Code::InvalidArgument => (Exit::Usage, None),
-            Code::NotFound | Code::OutOfRange | Code::FailedPrecondition | Code::AlreadyExists => {
-                (Exit::Usage, None)
-            }
+            Code::InvalidArgument | Code::OutOfRange => (Exit::Usage, None),
+            Code::NotFound => (Exit::NotFound, None),
+            Code::FailedPrecondition | Code::AlreadyExists => (Exit::Refused, None),
             Code::DeadlineExceeded => (Exit::Unavailable, None),
             Code::ResourceExhausted => (Exit::Unavailable, None),
             Code::Unavailable => (Exit::Unavailable, Some("check that the daemon runs, then try again")),
@@ -146,9 +162,14 @@ mod tests {
     fn codes_of_the_daemon_become_exit_codes() {
         let exit = |code| Failure::rpc(&tonic::Status::new(code, "x")).exit;
         assert_eq!(exit(Code::InvalidArgument), Exit::Usage);
+        assert_eq!(exit(Code::NotFound), Exit::NotFound);
+        assert_eq!(exit(Code::FailedPrecondition), Exit::Refused);
+        assert_eq!(exit(Code::AlreadyExists), Exit::Refused);
         assert_eq!(exit(Code::Unavailable), Exit::Unavailable);
         assert_eq!(exit(Code::DeadlineExceeded), Exit::Unavailable);
         assert_eq!(exit(Code::PermissionDenied), Exit::Permission);
         assert_eq!(exit(Code::Internal), Exit::Internal);
+        let broken = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(Failure::rpc(&tonic::Status::from_error(Box::new(broken))).exit, Exit::Unavailable);
     }
 }

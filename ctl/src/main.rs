@@ -36,6 +36,9 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Health(health) => cmd::health::run(&args.connection, &health).await,
         Command::Query(query) => cmd::query::run(&args.connection, query).await,
         Command::Schema(schema) => cmd::schema::run(&schema),
+        Command::Backfill(backfill) => cmd::backfill::run(&args.connection, backfill.verb).await,
+        Command::Gaps(gaps) => cmd::gaps::list(&args.connection, gaps).await,
+        Command::Repair(repair) => cmd::gaps::repair(&args.connection, repair).await,
         Command::Version(version) => cmd::version::run(&args.connection, &version).await,
     }
 }

@@ -1,9 +1,13 @@
 //! Standard output: the only place that writes data. A closed pipe ends lakectl quietly.
 
+pub(crate) mod backfill_json;
+pub(crate) mod backfill_text;
 pub(crate) mod cells;
+pub(crate) mod human;
 pub(crate) mod rows;
 pub(crate) mod status_json;
 pub(crate) mod status_screen;
+pub(crate) mod watch_screen;
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
@@ -40,6 +44,11 @@ impl Out {
     pub(crate) fn style(&self) -> Style {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         if self.terminal && wanted { Style::Coloured } else { Style::Plain }
+    }
+
+    /// Whether it is a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Columns of the terminal; `None` for pipes and files, which have no width.

@@ -153,6 +153,7 @@ fn open_source(args: &IngestArgs, network: &Network) -> Result<Arc<dyn Source>, 
         return endless(&SourceSettings::Simulated {
             density: density.parse().map_err(|_| wrong())?,
             seed: seed.parse().map_err(|_| wrong())?,
+            first_ledger: 2,
             ledgers_per_second: None,
         });
     }

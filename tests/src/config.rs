@@ -31,6 +31,8 @@ pub struct Network {
     pub source: Source,
     /// Last ledger; `None` follows the tip.
     pub end: Option<u32>,
+    /// Whether its ledgers are followed; otherwise only backfill jobs fill it.
+    pub live: bool,
 }
 
 impl Network {
@@ -41,6 +43,7 @@ impl Network {
             passphrase: format!("Simulated network {name} of the tests"),
             source: Source::Simulated { density, seed, rate },
             end: None,
+            live: true,
         }
     }
 
@@ -51,12 +54,19 @@ impl Network {
             passphrase: passphrase.to_owned(),
             source: Source::Filesystem(path.into()),
             end: None,
+            live: true,
         }
     }
 
     /// The same network up to this ledger.
     pub fn until(mut self, end: u32) -> Self {
         self.end = Some(end);
+        self
+    }
+
+    /// The same network, filled by backfill jobs only.
+    pub fn history_only(mut self) -> Self {
+        self.live = false;
         self
     }
 
@@ -70,7 +80,10 @@ impl Network {
                 format!("filesystem: {{ path: {} }}", quoted(&path.display().to_string()))
             }
         };
-        let end = self.end.map(|end| format!("    end: {end}\n")).unwrap_or_default();
+        let mut end = self.end.map(|end| format!("    end: {end}\n")).unwrap_or_default();
+        if !self.live {
+            end.push_str("    live: false\n");
+        }
         format!(
             "  - name: {}\n    passphrase: {}\n    source: {{ {source} }}\n{end}",
             self.name,

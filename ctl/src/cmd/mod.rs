@@ -1,7 +1,10 @@
 //! One file per verb.
 
+pub(crate) mod backfill;
+pub(crate) mod gaps;
 pub(crate) mod health;
 pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod version;
+pub(crate) mod watch;

@@ -1,31 +1,35 @@
 //! The status as one screen for people.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use lake_proto::v1::{
     MaintenanceStatus, NetworkState, NetworkStatus, Status, TimeStatistics, WriteQueueStatus,
 };
-use prost_types::Timestamp;
 
-use super::{Style, status_json::state_word};
+use super::{
+    Style,
+    human::{self, Row, Table, ago, count, one_line, size, system_time},
+    status_json::state_word,
+};
 
-const HEADER: [&str; 12] = [
-    "NETWORK",
-    "STATE",
-    "LEDGERS STORED",
-    "TIP",
-    "LAG",
-    "LEDGERS/S",
-    "TRANSACTIONS",
-    "ROWS",
-    "VERIFIED",
-    "GAPS",
-    "DUPLICATES",
-    "FAILED",
-];
-
-/// Columns that read from the left: names, words and ranges.
-const LEFT_COLUMNS: usize = 3;
+const TABLE: Table<12> = Table {
+    header: [
+        "NETWORK",
+        "STATE",
+        "LEDGERS STORED",
+        "TIP",
+        "LAG",
+        "LEDGERS/S",
+        "TRANSACTIONS",
+        "ROWS",
+        "VERIFIED",
+        "GAPS",
+        "DUPLICATES",
+        "FAILED",
+    ],
+    left: 3,
+    coloured: 1,
+};
 
 /// Width of the labels below the table.
 const LABEL: usize = 13;
@@ -34,7 +38,7 @@ const LABEL: usize = 13;
 pub(crate) fn text(status: &Status, style: Style, width: Option<u16>) -> String {
     let now = status.taken_at.as_ref().and_then(system_time);
     let mut lines = vec![title(status, now), String::new()];
-    lines.extend(table(&status.networks, style));
+    lines.extend(TABLE.lines(&status.networks.iter().map(row).collect::<Vec<_>>(), style));
     if status.networks.is_empty() {
         lines.push("no networks are configured".to_owned());
     }
@@ -42,12 +46,7 @@ pub(crate) fn text(status: &Status, style: Style, width: Option<u16>) -> String 
     lines.push(String::new());
     lines.push(queue_line(&status.write_queue.unwrap_or_default()));
     lines.push(maintenance_line(&status.maintenance.clone().unwrap_or_default(), now));
-    let mut text = String::new();
-    for line in lines {
-        text.push_str(&cut(line, width));
-        text.push('\n');
-    }
-    text
+    human::text(lines, width)
 }
 
 fn title(status: &Status, now: Option<SystemTime>) -> String {
@@ -56,37 +55,6 @@ fn title(status: &Status, now: Option<SystemTime>) -> String {
     let memory = size(daemon.rss_bytes);
     let lake = daemon.lake_path;
     format!("stellar-lake {}  pid {}{up}  memory {memory}  lake {lake}", daemon.version, daemon.pid)
-}
-
-fn table(networks: &[NetworkStatus], style: Style) -> Vec<String> {
-    let header = HEADER.map(str::to_owned);
-    let rows: Vec<[String; 12]> = std::iter::once(header).chain(networks.iter().map(row)).collect();
-    let mut widths = [0_usize; 12];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let states = std::iter::once(None).chain(networks.iter().map(|network| Some(network.state())));
-    rows.iter().zip(states).map(|(row, state)| aligned(row, &widths, state, style)).collect()
-}
-
-fn aligned(row: &[String; 12], widths: &[usize; 12], state: Option<NetworkState>, style: Style) -> String {
-    let mut line = String::new();
-    for (column, (cell, &width)) in row.iter().zip(widths).enumerate() {
-        if column > 0 {
-            line.push_str("  ");
-        }
-        let padded =
-            if column < LEFT_COLUMNS { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
-        match state {
-            Some(state) if column == 1 && style == Style::Coloured => {
-                line.push_str(&format!("\x1b[{}m{padded}\x1b[0m", colour(state)));
-            }
-            _ => line.push_str(&padded),
-        }
-    }
-    line.trim_end().to_owned()
 }
 
 /// Green works, yellow waits or tries again, red needs somebody.
@@ -101,28 +69,29 @@ fn colour(state: NetworkState) -> u8 {
     }
 }
 
-fn row(network: &NetworkStatus) -> [String; 12] {
+fn row(network: &NetworkStatus) -> Row<12> {
     let written = network.written.unwrap_or_default();
     let stored = network.stored.unwrap_or_default();
     let ledgers = match (network.first_ledger, network.last_ledger) {
-        (Some(first), Some(last)) => format!("{first}..{last}"),
+        (Some(first), Some(last)) => format!("{}..{}", count(first), count(last)),
         (_, _) => "none".to_owned(),
     };
-    let known = |value: Option<u32>| value.map_or("-".to_owned(), |value| value.to_string());
-    [
+    let known = |value: Option<u32>| value.map_or("-".to_owned(), count);
+    let cells = [
         network.name.clone(),
         state_word(network.state()).replace('_', " "),
         ledgers,
         known(network.tip),
         known(network.lag_ledgers),
         format!("{:.1}", network.ledgers_per_second),
-        stored.transactions.unwrap_or(written.transactions).to_string(),
-        stored.rows.unwrap_or(written.rows).to_string(),
-        network.verified_ledgers.to_string(),
-        network.gaps.to_string(),
-        network.duplicates.to_string(),
-        network.failed_ledgers.to_string(),
-    ]
+        count(stored.transactions.unwrap_or(written.transactions)),
+        count(stored.rows.unwrap_or(written.rows)),
+        count(network.verified_ledgers),
+        count(network.gaps),
+        count(network.duplicates),
+        count(network.failed_ledgers),
+    ];
+    Row { cells, colour: colour(network.state()) }
 }
 
 /// What does not fit into the row: why it is not running, its last error, and what its tables lack.
@@ -159,10 +128,10 @@ fn queue_line(queue: &WriteQueueStatus) -> String {
         queue.depth,
         queue.capacity,
         size(queue.bytes),
-        queue.submitted,
-        queue.written,
-        queue.failed,
-        queue.duplicates,
+        count(queue.submitted),
+        count(queue.written),
+        count(queue.failed),
+        count(queue.duplicates),
         times(queue.wait),
         times(queue.write),
     )
@@ -177,8 +146,8 @@ fn maintenance_line(maintenance: &MaintenanceStatus, now: Option<SystemTime>) ->
         "{:LABEL$}last run {}  merged {} files into {}  wal checkpoint {}{wal}{error}",
         "maintenance",
         since(maintenance.last_run_at.as_ref()),
-        maintenance.merged_files,
-        maintenance.created_files,
+        count(maintenance.merged_files),
+        count(maintenance.created_files),
         since(maintenance.last_wal_checkpoint_at.as_ref()),
     )
 }
@@ -193,51 +162,11 @@ fn times(times: Option<TimeStatistics>) -> String {
     format!("{} (max {})", short(times.average_micros), short(times.max_micros))
 }
 
-/// A size with one unit; whole numbers, as nobody steers by tenths.
-fn size(bytes: u64) -> String {
-    let (unit, name) = match bytes {
-        0..1_024 => (1, "B"),
-        1_024..1_048_576 => (1_024, "KiB"),
-        1_048_576..1_073_741_824 => (1_048_576, "MiB"),
-        _ => (1_073_741_824, "GiB"),
-    };
-    format!("{} {name}", bytes / unit)
-}
-
-/// Time since `then`, in its two largest units.
-fn ago(then: Option<&Timestamp>, now: Option<SystemTime>) -> Option<String> {
-    let age = now?.duration_since(system_time(then?)?).unwrap_or(Duration::ZERO).as_secs();
-    Some(match age {
-        0..60 => format!("{age}s"),
-        60..3_600 => format!("{}m{:02}s", age / 60, age % 60),
-        3_600..86_400 => format!("{}h{:02}m", age / 3_600, age % 3_600 / 60),
-        _ => format!("{}d{:02}h", age / 86_400, age % 86_400 / 3_600),
-    })
-}
-
-fn system_time(time: &Timestamp) -> Option<SystemTime> {
-    SystemTime::try_from(*time).ok()
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Cuts a line that has no colours to the terminal's width; coloured rows wrap, as cutting them would lose the
-/// end of the colour.
-fn cut(line: String, width: Option<u16>) -> String {
-    match width.map(usize::from) {
-        Some(width) if line.chars().count() > width && !line.contains('\x1b') => {
-            line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
-        }
-        _ => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use lake_proto::v1::{LackingTables, LastError, LedgerRange, StoredCounts};
+    use prost_types::Timestamp;
 
     fn at(seconds: i64) -> Option<Timestamp> {
         Some(Timestamp { seconds, nanos: 0 })
@@ -292,10 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_ages_use_units_that_fit() {
-        assert_eq!(size(1_023), "1023 B");
-        assert_eq!(size(5 * 1_048_576), "5 MiB");
-        assert_eq!(ago(at(0).as_ref(), at(90_000).as_ref().and_then(system_time)), Some("1d01h".to_owned()));
+    fn times_use_units_that_fit() {
         assert_eq!(
             times(Some(TimeStatistics { average_micros: 1_250, max_micros: 2_000_000 })),
             "1.2 ms (max 2.0 s)"

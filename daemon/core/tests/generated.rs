@@ -77,3 +77,33 @@ fn every_state_can_be_told_by_its_columns() {
         }
     }
 }
+
+/// The system before this one had 46 known mistakes, numbered D1 to D46. Each has a test that names it.
+#[test]
+fn every_known_mistake_is_named_by_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut named = std::collections::BTreeSet::new();
+    for folder in ["daemon", "tests", "ctl"] {
+        name_mistakes(&root.join(folder), &mut named);
+    }
+    let missing: Vec<u32> = (1..=46).filter(|number| !named.contains(number)).collect();
+    assert!(missing.is_empty(), "no test names the mistakes {missing:?}");
+}
+
+/// Collects the numbers that stand in comments, as `D` and a number, or begin the name of a test.
+fn name_mistakes(folder: &Path, named: &mut std::collections::BTreeSet<u32>) {
+    for entry in fs::read_dir(folder).expect("the sources can be listed") {
+        let path = entry.expect("the sources can be listed").path();
+        if path.is_dir() && !path.ends_with("target") {
+            name_mistakes(&path, named);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a source can be read");
+            let lines = || text.lines().map(str::trim_start);
+            let comments = lines().filter_map(|line| line.strip_prefix("//"));
+            let words = comments.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()));
+            named.extend(words.filter_map(|word| word.strip_prefix('D')?.parse::<u32>().ok()));
+            let names = lines().filter_map(|line| line.strip_prefix("fn d")?.split('_').next());
+            named.extend(names.filter_map(|number| number.parse::<u32>().ok()));
+        }
+    }
+}

@@ -47,15 +47,21 @@ pub struct SimNetwork {
 }
 
 impl SimNetwork {
-    /// The network right after genesis: one account holds all the money.
+    /// The network right after genesis, which is ledger 1: one account holds all the money.
     pub fn new(config: SimConfig) -> Self {
+        Self::with_first(config, LedgerSeq::new(2))
+    }
+
+    /// A network whose first ledger after genesis is `first`, from 2 on: as new, but with the numbers of a later one.
+    pub fn with_first(config: SimConfig, first: LedgerSeq) -> Self {
         let network_id = Network::new(&config.passphrase).id().0;
-        let header = header::genesis();
+        let genesis = first.get().saturating_sub(1).max(1);
+        let header = LedgerHeader { ledger_seq: genesis, ..header::genesis() };
         let workload = Workload::new(network_id, config.seed, config.density);
         let mut state = State::default();
-        state.begin_ledger(1);
+        state.begin_ledger(genesis);
         let root = workload.root().clone();
-        let mut account = entries::new_account(root.clone(), TOTAL_COINS, 1);
+        let mut account = entries::new_account(root.clone(), TOTAL_COINS, genesis);
         account.seq_num = stellar_xdr::SequenceNumber(0);
         state.put(state::account_key(&root), LedgerEntryData::Account(account));
         state.set_base_reserve(entries::BASE_RESERVE);

@@ -277,6 +277,7 @@ fn backfill(settings: &Settings, shared: &Shared, networks: Vec<NetworkTask>) ->
         rules: ChunkRules {
             bytes: section.chunk_bytes,
             min_ledgers: MIN_CHUNK_LEDGERS,
+            min_bytes: MIN_CHUNK_BYTES,
             align: 1,
             min_chunks: 1,
         },
@@ -291,6 +292,9 @@ fn backfill(settings: &Settings, shared: &Shared, networks: Vec<NetworkTask>) ->
 
 /// Ledgers of the shortest chunk: below this, sparse history would spend its time in commits.
 const MIN_CHUNK_LEDGERS: u32 = 2_500;
+
+/// Bytes of XDR that are worth a commit, however few the ledgers.
+const MIN_CHUNK_BYTES: u64 = 32 << 20;
 
 fn start_of(network: &NetworkSettings) -> Start {
     Start { start: network.start, end: network.end.map(LedgerSeq::new) }

@@ -21,8 +21,8 @@ use crate::{
 /// Workers for which the time is told.
 const WORKERS: [u32; 4] = [1, 10, 20, 30];
 
-/// Share of the free disk that a job may take.
-const DISK_SHARE: f64 = 0.9;
+/// Share of the free disk that a job may take, in percent.
+const DISK_PERCENT: u64 = 90;
 
 /// What objects cost, in dollars.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -69,7 +69,7 @@ pub struct Plan {
 impl Plan {
     /// Refuses a plan whose result the disk cannot hold.
     pub(super) fn fits(&self, lake: &Path) -> Result<(), BackfillError> {
-        if self.disk_bytes as f64 <= self.disk_free_bytes as f64 * DISK_SHARE {
+        if self.disk_bytes <= scaled(self.disk_free_bytes, DISK_PERCENT, 100) {
             return Ok(());
         }
         let path = lake.display().to_string();
@@ -88,11 +88,20 @@ struct Measured {
     fetch: Duration,
 }
 
-/// Bytes of Parquet for a byte of rows in memory: measured on dense mainnet ledgers, where the ratio is 0.13 to 0.2.
-const COMPRESSED: f64 = 0.2;
+/// Bytes of Parquet for a thousand bytes of rows in memory: of dense mainnet ledgers it is 130 to 200.
+const PARQUET_PER_THOUSAND: u64 = 200;
+
+/// Bytes of an object for a thousand bytes of XDR: zstd on ledgers of mainnet.
+const FETCHED_PER_THOUSAND: u64 = 200;
 
 /// Time of encoding for a second of decoding, verifying and extracting: measured on dense mainnet ledgers.
 const ENCODING: f64 = 1.0;
+
+/// `value * by / of`.
+fn scaled(value: u64, by: u64, of: u64) -> u64 {
+    let all = u128::from(value) * u128::from(by) / u128::from(of.max(1));
+    u64::try_from(all).unwrap_or(u64::MAX)
+}
 
 pub(super) async fn estimate(
     engine: &Engine,
@@ -124,8 +133,8 @@ pub(super) async fn estimate(
     let chunks = plan::chunks(&missing, &density, engine.rules(task, 1)).len() as u64;
     let xdr_bytes = density.total(&missing);
     // By bytes, not by ledgers: a dense ledger has more of everything.
+    let whole = |of_sample: u64| scaled(of_sample, xdr_bytes, measured.xdr);
     let scale = xdr_bytes as f64 / (measured.xdr as f64).max(1.0);
-    let disk_bytes = measured.table_bytes as f64 * scale * COMPRESSED;
     let work = measured.work.as_secs_f64() * (1.0 + ENCODING) * scale;
     let fetch = measured.fetch.as_secs_f64() * ledgers as f64 / (measured.ledgers as f64).max(1.0);
     let cpus = engine.limits.cpus as f64;
@@ -135,20 +144,20 @@ pub(super) async fn estimate(
         (workers, Duration::try_from_secs_f64(time).unwrap_or(Duration::MAX))
     });
     let objects = task.source.ledgers_per_object().map(|each| objects(&missing, each));
-    let cost = objects.filter(|_| prices != Prices::default()).map(|objects| {
-        objects as f64 / 1e3 * prices.per_thousand_requests
-            + xdr_bytes as f64 * FETCHED / 1e9 * prices.per_gigabyte
+    let fetch_bytes = objects.map(|_| scaled(xdr_bytes, FETCHED_PER_THOUSAND, 1_000));
+    let cost = objects.zip(fetch_bytes).filter(|_| prices != Prices::default()).map(|(objects, bytes)| {
+        objects as f64 / 1e3 * prices.per_thousand_requests + bytes as f64 / 1e9 * prices.per_gigabyte
     });
     Ok(Plan {
         network: task.name.to_string(),
         ledgers,
         stored: wanted.count() - ledgers,
         chunks,
-        fetch_bytes: objects.map(|_| (xdr_bytes as f64 * FETCHED) as u64),
         objects,
+        fetch_bytes,
         xdr_bytes,
-        rows: (measured.rows as f64 * scale) as u64,
-        disk_bytes: disk_bytes as u64,
+        rows: whole(measured.rows),
+        disk_bytes: scaled(whole(measured.table_bytes), PARQUET_PER_THOUSAND, 1_000),
         disk_free_bytes: free(engine.shared.lake.path())?,
         times: times.to_vec(),
         cost,
@@ -156,9 +165,6 @@ pub(super) async fn estimate(
         missing,
     })
 }
-
-/// Bytes of an object for a byte of XDR: zstd on ledgers of mainnet.
-const FETCHED: f64 = 0.2;
 
 /// Works one ledger as a worker would, up to its rows. One that fails counts by its size alone: the job will tell.
 fn measure(

@@ -12,8 +12,6 @@ mod plan;
 mod run;
 mod sample;
 mod store;
-#[cfg(test)]
-mod tests;
 
 use std::{
     collections::BTreeMap,

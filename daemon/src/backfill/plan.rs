@@ -9,8 +9,10 @@ use crate::lake::RangeSet;
 pub struct ChunkRules {
     /// Bytes of XDR that a chunk aims at: its files then have their final size.
     pub bytes: u64,
-    /// Ledgers that a chunk has at least, whatever their size: a commit costs the same for one as for thousands.
+    /// Ledgers that a chunk has at least: a commit costs the same for one as for thousands.
     pub min_ledgers: u32,
+    /// Bytes of XDR that are enough for a chunk with fewer ledgers.
+    pub min_bytes: u64,
     /// Ledgers per object of the source: chunks begin where an object begins.
     pub align: u32,
     /// Chunks that there should be at least, so that all workers have some.
@@ -67,7 +69,8 @@ pub(super) fn chunks(missing: &[LedgerRange], density: &Density, rules: ChunkRul
     let mut all = Vec::new();
     for piece in missing.iter().flat_map(|range| within_ranges(*range)) {
         let per_ledger = density.at(middle(piece));
-        let most = (bytes / per_ledger).clamp(u64::from(rules.min_ledgers.max(1)), u64::from(RANGE_LEDGERS));
+        let least = u64::from(rules.min_ledgers).min(rules.min_bytes / per_ledger).max(1);
+        let most = (bytes / per_ledger).clamp(least, u64::from(RANGE_LEDGERS).max(least));
         let parts = piece.count().div_ceil(most);
         let size = piece.count().div_ceil(parts);
         cut(piece, u32::try_from(size).unwrap_or(RANGE_LEDGERS), rules.align.max(1), &mut all);
@@ -122,7 +125,8 @@ mod tests {
         set
     }
 
-    const RULES: ChunkRules = ChunkRules { bytes: 1 << 20, min_ledgers: 10, align: 1, min_chunks: 1 };
+    const RULES: ChunkRules =
+        ChunkRules { bytes: 1 << 20, min_ledgers: 10, min_bytes: 1 << 30, align: 1, min_chunks: 1 };
 
     #[test]
     fn dense_ledgers_make_short_chunks_and_sparse_ones_whole_ranges() {
@@ -140,6 +144,8 @@ mod tests {
         assert_eq!(chunks(&[range(10_000, 19_999)], &density, rules).len(), 4);
         let few = ChunkRules { min_ledgers: 6_000, ..rules };
         assert_eq!(chunks(&[range(10_000, 19_999)], &density, few).len(), 2);
+        let enough = ChunkRules { min_bytes: 100_000, ..few };
+        assert_eq!(chunks(&[range(10_000, 19_999)], &density, enough).len(), 4);
     }
 
     #[test]
@@ -171,7 +177,7 @@ mod tests {
         ) {
             let (wanted, covered) = (set(&wanted), set(&covered));
             let samples = samples.into_iter().map(|(at, bytes)| (LedgerSeq::new(at), bytes)).collect();
-            let rules = ChunkRules { bytes, min_ledgers, align, min_chunks };
+            let rules = ChunkRules { bytes, min_ledgers, min_bytes: bytes / 3, align, min_chunks };
             let chunks = chunks(&missing(&wanted, &covered), &Density::new(samples), rules);
             for pair in chunks.windows(2) {
                 prop_assert!(pair[0].end() < pair[1].start());

@@ -126,7 +126,7 @@ async fn rounds(
         tracing::info!(network = %task.name, job = job.id(), chunks = chunks.len(), replacing = anew.len(), "backfill planned");
         match round(engine, task, job, chunks, stop).await {
             End::Complete => {}
-            end => return Ok(end),
+            end @ (End::Interrupted | End::Stopped(_)) => return Ok(end),
         }
     }
 }
@@ -287,17 +287,13 @@ async fn store(round: &Round, Work { range, replaces }: Work) {
             // Others stored some of it, or merged files: the next round plans what is left.
             return;
         }
-        let class = match &error {
-            PipelineError::Source(SourceError::Missing { seq, .. }) => {
-                tries_of_missing += 1;
-                if tries_of_missing >= MISSING_TRIES && is_behind(task, *seq).await {
-                    Class::Corrupt
-                } else {
-                    Class::Retry
-                }
+        let mut class = error.class();
+        if let PipelineError::Source(SourceError::Missing { seq, .. }) = &error {
+            tries_of_missing += 1;
+            if tries_of_missing >= MISSING_TRIES && is_behind(task, *seq).await {
+                class = Class::Corrupt;
             }
-            other => other.class(),
-        };
+        }
         match class {
             Class::Retry => {
                 tracing::warn!(network = %task.name, job = job.id(), range = %range, error = %error, "will try again");

@@ -1,10 +1,13 @@
 //! How large ledgers are, here and there: a few of them, read from the source.
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use lake_core::{LedgerRange, LedgerSeq, RawLedger};
 
 use super::plan::Density;
-use crate::source::{Source, SourceError};
+use crate::{
+    class::Class,
+    source::{Source, SourceError},
+};
 
 /// Places that are looked at.
 const PLACES: u64 = 12;
@@ -22,15 +25,22 @@ pub(super) async fn density(source: &dyn Source, missing: &[LedgerRange]) -> Res
     Ok(Density::new(samples))
 }
 
-/// A few ledgers from places spread evenly over `missing`.
+/// A few ledgers from places spread evenly over `missing`. Places whose ledgers are corrupt are passed over: their chunks
+/// will be parked, the rest must be planned.
 pub(super) async fn ledgers(
     source: &dyn Source,
     missing: &[LedgerRange],
 ) -> Result<Vec<(LedgerSeq, Vec<RawLedger>)>, SourceError> {
     let mut all = Vec::new();
     for range in places(missing) {
-        let ledgers = source.ledgers(range.start(), Some(range.end())).take(LEDGERS as usize);
-        all.push((range.start(), ledgers.try_collect::<Vec<_>>().await?));
+        let ledgers = source.ledgers(range.start(), Some(range.end()));
+        match ledgers.try_collect::<Vec<_>>().await {
+            Ok(ledgers) => all.push((range.start(), ledgers)),
+            Err(error) if error.class() == Class::Corrupt => {
+                tracing::warn!(range = %range, error = %error, "left out of the sample");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(all)
 }

@@ -74,5 +74,5 @@ section!(
     SourceFile { filesystem: FilesystemFile, simulated: SimulatedFile, replay: ReplayFile }
 );
 section!(FilesystemFile { path: String });
-section!(SimulatedFile { density: String, seed: u64, ledgers_per_second: f64 });
+section!(SimulatedFile { density: String, seed: u64, first_ledger: u32, ledgers_per_second: f64 });
 section!(ReplayFile { path: String, ledgers_per_second: f64 });

@@ -102,6 +102,8 @@ pub enum SourceSettings {
         density: lake_sim::Density,
         /// Which of all simulated networks.
         seed: u64,
+        /// First ledger.
+        first_ledger: u32,
         /// `None`: flat out.
         ledgers_per_second: Option<f64>,
     },
@@ -119,8 +121,8 @@ impl SourceSettings {
     fn without_rate(self) -> Self {
         match self {
             Self::Filesystem { path } => Self::Filesystem { path },
-            Self::Simulated { density, seed, .. } => {
-                Self::Simulated { density, seed, ledgers_per_second: None }
+            Self::Simulated { density, seed, first_ledger, .. } => {
+                Self::Simulated { density, seed, first_ledger, ledgers_per_second: None }
             }
             Self::Replay { path, .. } => Self::Replay { path, ledgers_per_second: None },
         }
@@ -501,6 +503,7 @@ fn source_settings(
                 invalid(key, "`density` is one of sparse, mixed, dense, everything".to_owned())
             })?,
             seed: sim.seed.unwrap_or(1),
+            first_ledger: sim.first_ledger.unwrap_or(2).max(2),
             ledgers_per_second: rate(sim.ledgers_per_second)?,
         }),
         (None, None, Some(replay)) => Ok(SourceSettings::Replay {

@@ -56,9 +56,10 @@ pub trait Source: Send + Sync + 'static {
 pub fn open(settings: &SourceSettings, network: &Network) -> Arc<dyn Source> {
     match settings {
         SourceSettings::Filesystem { path } => Arc::new(Filesystem::new(path, network.clone())),
-        SourceSettings::Simulated { density, seed, ledgers_per_second } => {
-            Arc::new(Simulated::new(network, *density, *seed, *ledgers_per_second))
-        }
+        SourceSettings::Simulated { density, seed, first_ledger, ledgers_per_second } => Arc::new(
+            Simulated::new(network, *density, *seed, *ledgers_per_second)
+                .with_first(LedgerSeq::new(*first_ledger)),
+        ),
         SourceSettings::Replay { path, ledgers_per_second } => {
             Arc::new(Replay::new(path, network.clone(), *ledgers_per_second))
         }

@@ -291,6 +291,7 @@ fn amounts_beyond_64_bits_fail_the_ledger_and_name_the_operation() {
     assert!(error.reason.contains("operation 0: the amounts of its result"), "{error}");
 }
 
+/// Mistake D19 of the reference.
 #[test]
 fn an_operation_that_was_not_applied_has_no_trace() {
     let mut given = Given::one(Body::Inflation).failed();
@@ -344,6 +345,7 @@ fn an_offer_that_left_nothing_in_the_book_has_no_resulting_offer() {
     assert_eq!(details(&row)["price"], Value::Null);
 }
 
+/// Mistake D18 of the reference.
 #[test]
 fn merges_and_inflation_say_what_they_delivered() {
     let merge = Given::one(Body::AccountMerge(muxed(4, 1)))
@@ -394,6 +396,7 @@ fn a_created_balance_has_the_id_of_the_result() {
     );
 }
 
+/// Mistake D18 of the reference.
 #[test]
 fn each_kind_of_revoked_sponsorship_is_named() {
     use xdr::LedgerKey as K;
@@ -552,6 +555,7 @@ fn a_trustline_of_pool_shares_has_the_id_of_a_real_pool() {
     );
 }
 
+/// Mistake D20 of the reference.
 #[test]
 fn trustline_flags_that_are_left_alone_are_null() {
     let of = |set_flags, clear_flags| {
@@ -720,6 +724,7 @@ fn call(args: Vec<xdr::ScVal>) -> Given {
     }))
 }
 
+/// Mistake D19 of the reference.
 #[test]
 fn a_call_tells_its_function_and_arguments() {
     let contract = xdr::ContractId(xdr::Hash([5; 32])).to_string();
