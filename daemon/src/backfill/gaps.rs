@@ -2,7 +2,7 @@
 
 use lake_core::LedgerRange;
 
-use super::{BackfillError, GapView, job::Record, state_word};
+use super::{BackfillError, Gap, GapView, job::Record, state_word};
 use crate::lake::{Damage, Lake, NetworkName, RangeSet};
 
 /// Reads the lake again and tells what is missing and what is damaged, ascending.
@@ -23,16 +23,19 @@ pub(super) async fn view(
             RangeSet::new()
         }),
     };
-    let mut gaps: Vec<(LedgerRange, String)> =
-        missing.ranges().flat_map(|gap| whys(gap, records, &once)).collect();
-    gaps.extend(lake.damage(network).iter().filter_map(|damage| Some((damage.range()?, damaged(damage)))));
-    gaps.sort();
+    let missing = missing.ranges().flat_map(|gap| whys(gap, records, &once));
+    let mut gaps: Vec<Gap> = missing.map(|(range, reason)| Gap { range, reason, damaged: false }).collect();
+    gaps.extend(lake.damage(network).iter().filter_map(|damage| damaged(damage, records)));
+    gaps.sort_by(|a, b| (a.range, &a.reason).cmp(&(b.range, &b.reason)));
     Ok(GapView { network: network.to_string(), ends: coverage.first().zip(coverage.last()), gaps })
 }
 
-fn damaged(Damage { table, file, problem, .. }: &Damage) -> String {
+fn damaged(damage: &Damage, records: &[&Record]) -> Option<Gap> {
+    let Damage { table, file, problem, .. } = damage;
+    let range = damage.range()?;
     let file = file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default();
-    format!("damaged: table {table}: {file}{problem}: `lakectl repair` stores them anew")
+    let what = by_jobs(range, records).unwrap_or_else(|| "`lakectl repair` stores them anew".to_owned());
+    Some(Gap { range, reason: format!("damaged: table {table}: {file}{problem}; {what}"), damaged: true })
 }
 
 /// The parts of a gap that have different reasons, with them.

@@ -142,7 +142,18 @@ pub struct GapView {
     /// First and last stored ledger.
     pub ends: Option<(LedgerSeq, LedgerSeq)>,
     /// What is missing between them or damaged, and why if that is known.
-    pub gaps: Vec<(LedgerRange, String)>,
+    pub gaps: Vec<Gap>,
+}
+
+/// Ledgers that are missing, or stored and damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The ledgers.
+    pub range: LedgerRange,
+    /// Why.
+    pub reason: String,
+    /// They are stored, and damaged.
+    pub damaged: bool,
 }
 
 /// All jobs of the process.

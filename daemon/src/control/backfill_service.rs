@@ -319,7 +319,11 @@ fn gaps(view: &GapView) -> pb::NetworkGaps {
         gaps: view
             .gaps
             .iter()
-            .map(|(ledgers, reason)| pb::Gap { range: Some(range(*ledgers)), reason: reason.clone() })
+            .map(|gap| pb::Gap {
+                range: Some(range(gap.range)),
+                reason: gap.reason.clone(),
+                damaged: gap.damaged,
+            })
             .collect(),
     }
 }

@@ -75,6 +75,6 @@ pub(super) fn number(column: Option<&Int64Array>, row: usize) -> Option<i64> {
 }
 
 /// The text of a row; `None` for NULL.
-pub(super) fn text<'r>(column: Option<&'r StringArray>, row: usize) -> Option<&'r str> {
+pub(super) fn text(column: Option<&StringArray>, row: usize) -> Option<&str> {
     column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
 }

@@ -168,10 +168,8 @@ impl Unit {
             return Err((Kind::Rows, "its rows were written through SQL".to_owned()));
         }
         let hashed = columns::hash(&file.path, stop).map_err(|error| {
-            of_file(match error.kind() {
-                std::io::ErrorKind::NotFound => "is missing".to_owned(),
-                _ => format!("cannot be read ({error})"),
-            })
+            let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+            of_file(if is_missing { "is missing".to_owned() } else { format!("cannot be read ({error})") })
         })?;
         let Some((sha256, bytes)) = hashed else { return Ok(()) };
         self.tally.files += 1;
