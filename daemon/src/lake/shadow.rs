@@ -6,7 +6,7 @@
 //! of rows, beside hard links to the new files. Readers never see that folder, and paths are stored relative to the
 //! data path, so what is committed is what it would be without it.
 
-use std::{fs, io::Write, path::Path, sync::Arc};
+use std::{fs, io::Write, ops::Range, path::Path, sync::Arc};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
@@ -26,6 +26,9 @@ use super::{
     dirs::create_durable,
     error::LakeError,
 };
+
+/// Rows that are made at once.
+const CHUNK_ROWS: i64 = 1 << 16;
 
 /// Column of a delete file: positions of deleted rows.
 const POSITIONS: &str = "pos";
@@ -101,15 +104,12 @@ impl Catalog {
                 let Some(original) = originals.iter().find(of_path) else { continue };
                 let first = removal.ledgers.map_or(0, |(_, range)| i64::from(range.start().get()));
                 let column = removal.ledgers.map_or("none", |(column, _)| column);
-                let rows = |count: usize| -> ArrayRef { Arc::new(Int64Array::from(vec![first; count])) };
+                let rows = |of: Range<i64>| -> ArrayRef {
+                    Arc::new(Int64Array::from_iter_values(of.map(|_| first)))
+                };
                 stand_in(&folder.join(&original.name), original.shape, &[(column, &rows)])?;
                 if let Some((name, shape)) = &original.deletes {
-                    let texts = |count: usize| -> ArrayRef { Arc::new(StringArray::from(vec![""; count])) };
-                    let positions = |count: usize| -> ArrayRef {
-                        let end = i64::try_from(count).unwrap_or(i64::MAX);
-                        Arc::new(Int64Array::from_iter_values(0..end))
-                    };
-                    stand_in(&folder.join(name), *shape, &[("file_path", &texts), (POSITIONS, &positions)])?;
+                    stand_in(&folder.join(name), *shape, &[("file_path", &empty), (POSITIONS, &ascending)])?;
                 }
             }
             let paths = removal.paths.iter().map(|path| moved(path)).collect();
@@ -157,8 +157,16 @@ pub(crate) fn remove_shadow(shadow: &Path) -> Result<(), LakeError> {
     }
 }
 
-/// Columns of a stand-in: name, and values for so many rows.
-type Columns<'c> = [(&'c str, &'c dyn Fn(usize) -> ArrayRef)];
+/// Columns of a stand-in: name, and the values of some rows.
+type Columns<'c> = [(&'c str, &'c dyn Fn(Range<i64>) -> ArrayRef)];
+
+fn empty(rows: Range<i64>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(rows.map(|_| "")))
+}
+
+fn ascending(rows: Range<i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(rows))
+}
 
 /// Writes a file of this shape.
 fn stand_in(path: &Path, shape: Shape, columns: &Columns<'_>) -> Result<(), LakeError> {
@@ -219,16 +227,21 @@ fn encode(
         .build();
     let fields: Vec<Field> = columns
         .iter()
-        .map(|(name, values)| Field::new(*name, values(0).data_type().clone(), false))
+        .map(|(name, values)| Field::new(*name, values(0..0).data_type().clone(), false))
         .collect();
     let schema = Arc::new(Schema::new(fields));
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options)
         .map_err(|e| failed(e.to_string()))?;
-    let count = usize::try_from(rows).map_err(|e| failed(e.to_string()))?;
-    let values: Vec<ArrayRef> = columns.iter().map(|(_, values)| values(count)).collect();
-    let batch = RecordBatch::try_new(schema, values).map_err(|e| failed(e.to_string()))?;
-    writer.write(&batch).and_then(|()| writer.into_inner()).map_err(|e| failed(e.to_string()))
+    let mut next = 0;
+    while next < rows {
+        let of = next..rows.min(next + CHUNK_ROWS);
+        next = of.end;
+        let values: Vec<ArrayRef> = columns.iter().map(|(_, values)| values(of.clone())).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), values).map_err(|e| failed(e.to_string()))?;
+        writer.write(&batch).map_err(|e| failed(e.to_string()))?;
+    }
+    writer.into_inner().map_err(|e| failed(e.to_string()))
 }
 
 #[cfg(test)]
@@ -237,18 +250,17 @@ mod tests {
 
     use super::*;
 
+    fn sevens(rows: Range<i64>) -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(rows.map(|_| 7)))
+    }
+
     #[test]
     fn stand_ins_are_small_however_many_rows_they_have() {
         let dir = tempfile::tempdir().unwrap();
-        let same = |count: usize| -> ArrayRef { Arc::new(Int64Array::from(vec![7; count])) };
-        let texts = |count: usize| -> ArrayRef { Arc::new(StringArray::from(vec![""; count])) };
-        let ascending = |count: usize| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(0..i64::try_from(count).unwrap()))
-        };
         for rows in [1, 21, 300, 1_000_000] {
             let shape = Shape { bytes: 1_300, footer: 700, rows };
-            stand_in(&dir.path().join(format!("{rows}")), shape, &[("sequence", &same)]).unwrap();
-            let columns: &Columns<'_> = &[("file_path", &texts), (POSITIONS, &ascending)];
+            stand_in(&dir.path().join(format!("{rows}")), shape, &[("sequence", &sevens)]).unwrap();
+            let columns: &Columns<'_> = &[("file_path", &empty), (POSITIONS, &ascending)];
             let bytes = if rows > 1_000 { 20_000 } else { 1_000 };
             stand_in(&dir.path().join(format!("{rows}-delete")), Shape { bytes, ..shape }, columns).unwrap();
         }
@@ -257,12 +269,11 @@ mod tests {
     #[test]
     fn a_stand_in_has_exactly_the_shape_of_the_original() {
         let dir = tempfile::tempdir().unwrap();
-        let rows = |count: usize| -> ArrayRef { Arc::new(Int64Array::from(vec![7; count])) };
         // All lengths around those where a text's own length takes a byte more.
         for (n, footer) in (220..600).chain([16_500, 16_501, 16_502, 16_650, 16_651]).enumerate() {
             let path = dir.path().join(n.to_string());
             let shape = Shape { bytes: 20_000 + n, footer, rows: 1_000 + i64::try_from(n).unwrap() };
-            stand_in(&path, shape, &[("sequence", &rows)]).unwrap();
+            stand_in(&path, shape, &[("sequence", &sevens)]).unwrap();
             let bytes = fs::read(&path).unwrap();
             assert_eq!((bytes.len(), footer_of(&bytes)), (shape.bytes, shape.footer));
             let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap();
