@@ -224,6 +224,8 @@ fn encode(
         .set_column_dictionary_enabled(POSITIONS.into(), false)
         .set_column_encoding(POSITIONS.into(), Encoding::DELTA_BINARY_PACKED)
         .set_max_row_group_row_count(None)
+        .set_data_page_row_count_limit(usize::MAX)
+        .set_offset_index_disabled(true)
         .build();
     let fields: Vec<Field> = columns
         .iter()
