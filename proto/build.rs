@@ -3,8 +3,13 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files =
-        ["lake/v1/types.proto", "lake/v1/control.proto", "lake/v1/query.proto", "lake/v1/backfill.proto"];
+    let files = [
+        "lake/v1/types.proto",
+        "lake/v1/control.proto",
+        "lake/v1/query.proto",
+        "lake/v1/backfill.proto",
+        "lake/v1/verify.proto",
+    ];
     for file in files {
         println!("cargo::rerun-if-changed={file}");
     }

@@ -1,16 +1,18 @@
 //! The command line. Its help texts are the manual.
 
 mod backfill;
+mod verify;
 
 use std::{path::PathBuf, time::Duration};
 
 pub(crate) use backfill::{Backfill, BackfillVerb, Gaps, JobList, JobWatch, MAX_WORKERS, Repair, Start};
 use clap::{Parser, Subcommand, ValueEnum};
+pub(crate) use verify::Verify;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done (health: healthy; gaps: none; backfill watch: all is stored)
-  1    not healthy (health); there are gaps (gaps); stopped, cancelled, finished with parked
+  0    done (health: healthy; gaps: none; verify: nothing found; backfill watch: all is stored)
+  1    not healthy (health); there are gaps (gaps); there are findings (verify); stopped, cancelled, finished with parked
        ledgers, or left before the end (backfill watch)
   64   wrong usage or a refused statement
   66   there is no such job or network
@@ -119,6 +121,9 @@ pub(crate) enum Command {
     /// Fill the gaps: one backfill job per network that has some.
     #[command(after_help = backfill::help(backfill::REPAIR_EXAMPLES))]
     Repair(Repair),
+    /// Prove what is stored: coverage, headers, links, rows and the bytes of every file, by the exit code too.
+    #[command(after_help = verify::examples())]
+    Verify(Verify),
     /// Show the versions of lakectl and, when it answers, of the daemon.
     Version(Version),
 }

@@ -10,7 +10,7 @@ use std::{
 use hyper_util::rt::TokioIo;
 use lake_proto::v1::{
     backfill_service_client::BackfillServiceClient, control_service_client::ControlServiceClient,
-    query_service_client::QueryServiceClient,
+    query_service_client::QueryServiceClient, verify_service_client::VerifyServiceClient,
 };
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
@@ -51,6 +51,12 @@ pub(crate) async fn queries(connection: &Connection) -> Result<QueryServiceClien
 pub(crate) async fn backfills(connection: &Connection) -> Result<BackfillServiceClient<Channel>, Failure> {
     let channel = connect(&socket_path(connection)).await?;
     Ok(BackfillServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// A client of the verify service.
+pub(crate) async fn verifies(connection: &Connection) -> Result<VerifyServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(VerifyServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
 /// Waits for a quick answer.

@@ -39,6 +39,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Backfill(backfill) => cmd::backfill::run(&args.connection, backfill.verb).await,
         Command::Gaps(gaps) => cmd::gaps::list(&args.connection, gaps).await,
         Command::Repair(repair) => cmd::gaps::repair(&args.connection, repair).await,
+        Command::Verify(verify) => cmd::verify::run(&args.connection, verify).await,
         Command::Version(version) => cmd::version::run(&args.connection, &version).await,
     }
 }

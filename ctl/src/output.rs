@@ -7,6 +7,7 @@ pub(crate) mod human;
 pub(crate) mod rows;
 pub(crate) mod status_json;
 pub(crate) mod status_screen;
+pub(crate) mod verify;
 pub(crate) mod watch_screen;
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};

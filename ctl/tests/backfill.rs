@@ -306,8 +306,8 @@ fn gaps_are_listed_and_told_by_the_exit_code() {
             "last_ledger": 1_000,
             "missing_ledgers": 6,
             "gaps": [
-                {"first": 5, "last": 9, "reason": "removed"},
-                {"first": 500, "last": 500, "reason": "removed"},
+                {"first": 5, "last": 9, "reason": "removed", "damaged": false},
+                {"first": 500, "last": 500, "reason": "removed", "damaged": false},
             ],
         })
     );

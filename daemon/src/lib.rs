@@ -16,3 +16,4 @@ pub mod service;
 pub mod source;
 pub mod status;
 pub mod telemetry;
+pub mod verify;

@@ -16,6 +16,8 @@ mod crash;
 mod maintenance;
 #[path = "lake/measure.rs"]
 mod measure;
+#[path = "lake/replace.rs"]
+mod replace;
 #[path = "lake/trouble.rs"]
 mod trouble;
 #[path = "lake/upgrade.rs"]

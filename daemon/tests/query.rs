@@ -412,7 +412,13 @@ impl Server {
         let (status, shutdown) = (Arc::new(StandIn::new()), CancellationToken::new());
         let bound = ControlSocket::bind(&socket).await.unwrap();
         let executor = Some(lake.executor());
-        let task = tokio::spawn(control::serve_on(bound, status.clone(), executor, None, shutdown.clone()));
+        let task = tokio::spawn(control::serve_on(
+            bound,
+            status.clone(),
+            executor,
+            control::History::default(),
+            shutdown.clone(),
+        ));
         Self { lake, socket, status, shutdown, task }
     }
 

@@ -145,11 +145,14 @@ struct LineageFile {
     rows: u64,
 }
 
-/// The lineage rows of ingested batches lie side by side over the coverage and add up to the tables' rows.
+/// The lineage rows of batches, but for those whose ledgers were stored anew later, lie side by side over the coverage
+/// and add up to the tables' rows.
 fn lineage(lake: &LakeReader, network: &str, (first, last): (u32, u32), out: &mut Differences) {
     let sql = format!(
         "SELECT range_start::VARCHAR, range_end::VARCHAR, rows::VARCHAR, files FROM lake.{network}._lineage \
-         WHERE kind = 'ingest' ORDER BY range_start"
+         l WHERE kind IN ('ingest', 'replace') AND NOT EXISTS (FROM lake.{network}._lineage r \
+         WHERE r.kind = 'replace' AND r.sealed_at > l.sealed_at AND l.range_start BETWEEN r.range_start AND r.range_end) \
+         ORDER BY range_start"
     );
     let batches = lake.texts(&sql, 4).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let mut next = u64::from(first);

@@ -19,6 +19,18 @@ impl LakeReader {
     /// # Errors
     /// DuckDB's words.
     pub fn open(lake: &Path) -> duckdb::Result<Self> {
+        Self::attach(lake, "READ_ONLY, ")
+    }
+
+    /// Opens the lake as a user would who changes it by hand, with DuckLake's own defaults.
+    ///
+    /// # Errors
+    /// DuckDB's words.
+    pub fn open_writing(lake: &Path) -> duckdb::Result<Self> {
+        Self::attach(lake, "")
+    }
+
+    fn attach(lake: &Path, mode: &str) -> duckdb::Result<Self> {
         let path = lake.canonicalize().unwrap_or_else(|_| lake.to_owned());
         let config = Config::default()
             .with("autoinstall_known_extensions", "false")?
@@ -29,7 +41,7 @@ impl LakeReader {
         let extensions = extension_dir();
         connection.execute_batch(&format!(
             "LOAD '{0}/sqlite_scanner.duckdb_extension'; LOAD '{0}/ducklake.duckdb_extension'; \
-             ATTACH 'ducklake:sqlite:{1}/catalog.sqlite' AS lake (READ_ONLY, META_BUSY_TIMEOUT 10000); USE lake; \
+             ATTACH 'ducklake:sqlite:{1}/catalog.sqlite' AS lake ({mode}META_BUSY_TIMEOUT 10000); USE lake; \
              SET TimeZone = 'UTC';",
             extensions.display(),
             path.display()

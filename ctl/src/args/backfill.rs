@@ -74,12 +74,19 @@ Examples:
   lakectl backfill set 3 --workers auto";
 
 pub(super) const GAPS_EXAMPLES: &str = "\
+Missing ledgers come with the reason: parked or wanted by a job, removed by hand, or never ingested.
+Ledgers that are stored but damaged, as the last `lakectl verify` or the start of the daemon found,
+are listed with their table and file.
+
 Examples:
   lakectl gaps
   lakectl gaps --network mainnet && echo complete
   lakectl gaps --output json | jq '.networks[] | {name, missing_ledgers}'";
 
 pub(super) const REPAIR_EXAMPLES: &str = "\
+Ledgers that are damaged, or of which some tables still hold rows, are stored anew in place of what
+is there, in one transaction: readers see the old rows or the new ones.
+
 The same as `lakectl backfill start --gaps` for each network with gaps. Jobs are watched and steered
 with `lakectl backfill`. A network whose job is refused does not keep the others from theirs: the
 exit code is that of the first refusal.
@@ -248,7 +255,7 @@ pub(crate) struct Repair {
 /// A positive number, its thousands parted by `_`, by `,` or not at all.
 ///
 /// Groups must be whole: `2,60000000` is a range typed wrong and not a number.
-fn ledger(text: &str) -> Result<u32, String> {
+pub(super) fn ledger(text: &str) -> Result<u32, String> {
     let grouped = |separator| {
         let mut groups = text.split(separator);
         let first = groups.next().is_some_and(|group| matches!(group.len(), 1..=3));

@@ -106,7 +106,7 @@ async fn list(connection: &Connection, args: args::JobList) -> Result<Exit, Fail
 }
 
 /// The network that is meant when none is named.
-async fn only_network(client: &mut BackfillServiceClient<Channel>) -> Result<String, Failure> {
+pub(super) async fn only_network(client: &mut BackfillServiceClient<Channel>) -> Result<String, Failure> {
     let request = ListGapsRequest { network: String::new() };
     let networks = client::answer(client.list_gaps(request)).await?.networks;
     let mut names: Vec<_> = networks.into_iter().map(|network| network.network).collect();

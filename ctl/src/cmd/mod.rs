@@ -6,5 +6,6 @@ pub(crate) mod health;
 pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod verify;
 pub(crate) mod version;
 pub(crate) mod watch;

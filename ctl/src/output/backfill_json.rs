@@ -124,6 +124,8 @@ struct GapJson<'a> {
     #[serde(flatten)]
     range: RangeJson,
     reason: &'a str,
+    /// They are stored, and damaged.
+    damaged: bool,
 }
 
 impl<'a> From<&'a [v1::BackfillJob]> for JobsJson<'a> {
@@ -224,7 +226,11 @@ fn event(event: &v1::JobEvent) -> EventJson<'_> {
 }
 
 fn network_gaps(network: &v1::NetworkGaps) -> NetworkGapsJson<'_> {
-    let gaps = network.gaps.iter().map(|gap| GapJson { range: range(gap.range), reason: &gap.reason });
+    let gaps = network.gaps.iter().map(|gap| GapJson {
+        range: range(gap.range),
+        reason: &gap.reason,
+        damaged: gap.damaged,
+    });
     NetworkGapsJson {
         name: &network.network,
         first_ledger: network.first,

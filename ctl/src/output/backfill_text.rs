@@ -139,9 +139,16 @@ pub(crate) fn gaps(networks: &[NetworkGaps], width: Option<u16>) -> String {
         };
         let missing = match missing_ledgers(network) {
             0 => "no gaps".to_owned(),
-            ledgers => format!("{} missing in {} gaps", count(ledgers), network.gaps.len()),
+            ledgers => {
+                let gaps = network.gaps.iter().filter(|gap| !gap.damaged).count();
+                format!("{} missing in {gaps} gaps", count(ledgers))
+            }
         };
-        lines.push(format!("{}: {covered}: {missing}", network.network));
+        let damaged = match network.gaps.iter().filter(|gap| gap.damaged).count() {
+            0 => String::new(),
+            ranges => format!(", {ranges} stored but damaged"),
+        };
+        lines.push(format!("{}: {covered}: {missing}{damaged}", network.network));
         for gap in &network.gaps {
             let reason =
                 if gap.reason.is_empty() { String::new() } else { format!("  {}", one_line(&gap.reason)) };
@@ -168,7 +175,7 @@ pub(crate) fn state_word(state: BackfillState) -> &'static str {
 
 /// Ledgers that a network lacks.
 pub(crate) fn missing_ledgers(network: &NetworkGaps) -> u64 {
-    let ranges = network.gaps.iter().filter_map(|gap| gap.range);
+    let ranges = network.gaps.iter().filter(|gap| !gap.damaged).filter_map(|gap| gap.range);
     ranges.map(|range| u64::from(range.last.saturating_sub(range.first)) + 1).sum()
 }
 

@@ -236,8 +236,11 @@ pub(crate) fn ended(state: BackfillState, parked: u64) -> BackfillJob {
 
 /// A network with these gaps between ledgers 1 and 1,000.
 pub(crate) fn network(name: &str, gaps: &[(u32, u32)]) -> NetworkGaps {
-    let gap =
-        |&(first, last): &(u32, u32)| Gap { range: Some(range(first, last)), reason: "removed".to_owned() };
+    let gap = |&(first, last): &(u32, u32)| Gap {
+        range: Some(range(first, last)),
+        reason: "removed".to_owned(),
+        damaged: false,
+    };
     NetworkGaps {
         network: name.to_owned(),
         first: Some(1),

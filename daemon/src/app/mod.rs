@@ -13,7 +13,7 @@ use crate::{
     backfill::{Backfill, BackfillSettings, ChunkRules, HistoryTask, Prices},
     cli::Exit,
     config::{NetworkSettings, Settings},
-    control::{self, ControlError, ControlSocket},
+    control::{self, ControlError, ControlSocket, History},
     lake::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings,
@@ -21,6 +21,7 @@ use crate::{
     pipeline::{self, MemoryBudget, NetworkState, NetworkTask, Progress, Shared, StampSettings, Start},
     query::{QueryExecutor, QuerySettings},
     service, source,
+    verify::Verifier,
 };
 
 pub use status::AppStatus;
@@ -163,8 +164,10 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         .collect::<Result<Vec<_>, LakeError>>()?;
 
     let status = Arc::new(AppStatus::new(lake.clone(), tasks.iter().map(|(task, _)| task.clone()).collect()));
-    let backfill = Arc::new(backfill(&settings, &shared)?);
+    let histories = histories(&settings)?;
+    let backfill = Arc::new(backfill(&settings, &shared, histories.clone()));
     backfill.load();
+    let verifier = Arc::new(Verifier::new(shared.clone(), histories));
     let query = QueryExecutor::open(query_settings(&settings, &lake))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
     if let Some(directory) = settings.socket.parent() {
@@ -177,7 +180,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         socket,
         status.clone(),
         Some(query),
-        Some(backfill.clone()),
+        History { backfill: Some(backfill.clone()), verifier: Some(verifier) },
         serving.clone(),
     ));
 
@@ -256,14 +259,24 @@ fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
     })
 }
 
-/// Backfill with its own memory and its own sources: history must not slow live ledgers down.
-fn backfill(settings: &Settings, shared: &Shared) -> Result<Backfill, AppError> {
-    let section = settings.backfill;
-    let networks = settings.networks.iter().map(|network| {
+/// The networks with the sources of their history.
+fn histories(settings: &Settings) -> Result<Vec<NetworkTask>, LakeError> {
+    let history = |network: &NetworkSettings| {
         let task = network_task(network)?;
         let source = source::open(&network.history, &task.network);
-        Ok(HistoryTask { task: NetworkTask { source, lane: Lane::Backfill, ..task }, live: network.live })
-    });
+        Ok(NetworkTask { source, lane: Lane::Backfill, ..task })
+    };
+    settings.networks.iter().map(history).collect()
+}
+
+/// Backfill with its own memory and its own sources: history must not slow live ledgers down.
+fn backfill(settings: &Settings, shared: &Shared, networks: Vec<NetworkTask>) -> Backfill {
+    let section = settings.backfill;
+    let live = |task: NetworkTask| {
+        let is_live = |network: &NetworkSettings| network.name == task.name.as_str() && network.live;
+        HistoryTask { live: settings.networks.iter().any(is_live), task }
+    };
+    let networks: Vec<HistoryTask> = networks.into_iter().map(live).collect();
     let settings = BackfillSettings {
         memory_bytes: section.memory_bytes / 4 * 3,
         rules: ChunkRules {
@@ -279,7 +292,7 @@ fn backfill(settings: &Settings, shared: &Shared) -> Result<Backfill, AppError> 
         },
     };
     let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 4), ..shared.clone() };
-    Ok(Backfill::new(shared, networks.collect::<Result<Vec<_>, LakeError>>()?, settings))
+    Backfill::new(shared, networks, settings)
 }
 
 /// Ledgers of the shortest chunk: below this, sparse history would spend its time in commits.

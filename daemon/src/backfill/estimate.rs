@@ -109,8 +109,7 @@ pub(super) async fn estimate(
     wanted: &RangeSet,
     prices: Prices,
 ) -> Result<Plan, BackfillError> {
-    let coverage = engine.shared.lake.coverage(&task.name)?;
-    let missing = plan::missing(wanted, &coverage);
+    let missing = plan::missing(wanted, &engine.shared.lake.sound(&task.name)?);
     let ledgers: u64 = missing.iter().map(|range| range.count()).sum();
     let begun = Instant::now();
     let samples = sample::ledgers(task.source.as_ref(), &missing).await?;

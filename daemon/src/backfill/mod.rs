@@ -5,6 +5,7 @@
 
 mod auto;
 mod estimate;
+mod gaps;
 mod handle;
 mod job;
 mod plan;
@@ -42,7 +43,7 @@ pub use store::StoreError;
 pub enum Target {
     /// These.
     Range(LedgerRange),
-    /// What is missing between the first and the last stored one.
+    /// What is missing between the first and the last stored one, and what is damaged.
     Gaps,
     /// So many up to the newest of the source.
     Last(u32),
@@ -140,8 +141,19 @@ pub struct GapView {
     pub network: String,
     /// First and last stored ledger.
     pub ends: Option<(LedgerSeq, LedgerSeq)>,
-    /// What is missing between them, and why if that is known.
-    pub gaps: Vec<(LedgerRange, String)>,
+    /// What is missing between them or damaged, and why if that is known.
+    pub gaps: Vec<Gap>,
+}
+
+/// Ledgers that are missing, or stored and damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The ledgers.
+    pub range: LedgerRange,
+    /// Why.
+    pub reason: String,
+    /// They are stored, and damaged.
+    pub damaged: bool,
 }
 
 /// A network whose history can be filled.
@@ -287,11 +299,16 @@ impl Backfill {
     }
 
     async fn asked(&self, task: &NetworkTask, target: Target) -> Result<RangeSet, BackfillError> {
-        let coverage = self.engine.shared.lake.coverage(&task.name)?;
+        let lake = &self.engine.shared.lake;
+        // Others may have deleted rows.
+        lake.refresh(&task.name).await?;
         let mut wanted = RangeSet::new();
         match target {
             Target::Range(range) => wanted.insert(range),
-            Target::Gaps => coverage.gaps().into_iter().for_each(|range| wanted.insert(range)),
+            Target::Gaps => {
+                wanted.extend(lake.coverage(&task.name)?.gaps());
+                wanted.extend(lake.unsound(&task.name)?.ranges());
+            }
             Target::Last(count) => {
                 let Some(tip) = task.source.tip().await? else {
                     let why =
@@ -332,8 +349,7 @@ impl Backfill {
         let history = self.history(network)?;
         let wanted = self.wanted(history, target).await?;
         let task = &history.task;
-        let coverage = self.engine.shared.lake.coverage(&task.name)?;
-        if plan::missing(&wanted, &coverage).is_empty() {
+        if plan::missing(&wanted, &self.engine.shared.lake.sound(&task.name)?).is_empty() {
             return Err(BackfillError::NothingMissing { network: network.to_owned() });
         }
         if !force {
@@ -381,7 +397,7 @@ impl Backfill {
     fn view(&self, job: &Job) -> Result<JobView, BackfillError> {
         let record = job.record();
         let coverage =
-            self.network(&record.network).ok().map(|task| self.engine.shared.lake.coverage(&task.name));
+            self.network(&record.network).ok().map(|task| self.engine.shared.lake.sound(&task.name));
         let stored = match coverage.transpose()? {
             Some(coverage) => {
                 let missing: u64 =
@@ -509,23 +525,23 @@ impl Backfill {
         self.view(&job)
     }
 
-    /// What every network lacks between its first and its last ledger.
+    /// What every network lacks between its first and its last ledger, and what is damaged.
     ///
     /// # Errors
-    /// [`BackfillError::UnknownNetwork`].
-    pub fn gaps(&self, network: Option<&str>) -> Result<Vec<GapView>, BackfillError> {
+    /// [`BackfillError::UnknownNetwork`], or what reading the lake gives.
+    pub async fn gaps(&self, network: Option<&str>) -> Result<Vec<GapView>, BackfillError> {
         let tasks: Vec<&NetworkTask> = match network {
             Some(name) => vec![self.network(name)?],
             None => self.networks.iter().map(|history| &history.task).collect(),
         };
         let records: Vec<Record> = self.jobs().values().map(|entry| entry.job.record()).collect();
-        let view = |task: &NetworkTask| {
-            let coverage = self.engine.shared.lake.coverage(&task.name)?;
-            let of_network = records.iter().filter(|record| record.network == task.name.as_str());
-            let gaps = coverage.gaps().into_iter().map(|gap| (gap, why(gap, of_network.clone()))).collect();
-            Ok(GapView { network: task.name.to_string(), ends: coverage.first().zip(coverage.last()), gaps })
-        };
-        tasks.into_iter().map(view).collect()
+        let mut views = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let of_network: Vec<&Record> =
+                records.iter().filter(|record| record.network == task.name.as_str()).collect();
+            views.push(gaps::view(&self.engine.shared.lake, &task.name, &of_network).await?);
+        }
+        Ok(views)
     }
 
     /// Ends all runs and waits for them. The jobs go on at the next start.
@@ -537,22 +553,6 @@ impl Backfill {
                 tracing::error!(error = %error, "a run ended early");
             }
         }
-    }
-}
-
-/// Why ledgers are missing, as far as jobs know.
-fn why<'r>(gap: LedgerRange, mut records: impl Iterator<Item = &'r Record> + Clone) -> String {
-    if let Some((record, parked)) = records.clone().find_map(|record| {
-        let parked =
-            record.parked.iter().find(|parked| parked.range.range().is_some_and(|r| r.overlaps(gap)))?;
-        Some((record, parked))
-    }) {
-        return format!("parked by job {}: {}", record.id, parked.reason);
-    }
-    let wants = |record: &&Record| record.wanted().overlap(gap).is_some();
-    match records.find(|record| record.state.is_open() && wants(record)) {
-        Some(record) => format!("wanted by job {}, which is {}", record.id, state_word(record.state)),
-        None => "no job wants it: `lakectl repair` fills it".to_owned(),
     }
 }
 

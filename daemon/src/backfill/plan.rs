@@ -52,6 +52,15 @@ pub(super) fn missing(wanted: &RangeSet, covered: &RangeSet) -> Vec<LedgerRange>
     wanted.ranges().flat_map(|range| covered.missing(range)).collect()
 }
 
+/// The ledgers of `missing` that are in `unsound`, cut where the 10,000-ledger ranges end: what is stored anew.
+pub(super) fn anew(missing: &[LedgerRange], unsound: &RangeSet) -> Vec<LedgerRange> {
+    let of = |range: &LedgerRange| -> Vec<LedgerRange> {
+        let range = *range;
+        unsound.ranges().filter_map(|unsound| unsound.intersection(range)).collect()
+    };
+    missing.iter().flat_map(of).flat_map(within_ranges).collect()
+}
+
 /// Cuts `missing` into chunks: in order, without overlap, each within one 10,000-ledger range, so that no file straddles
 /// two.
 pub(super) fn chunks(missing: &[LedgerRange], density: &Density, rules: ChunkRules) -> Vec<LedgerRange> {

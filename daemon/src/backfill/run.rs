@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     class::Class,
-    lake::LakeError,
+    lake::{LakeError, RangeSet},
     pipeline::{Chunk, ChunkLimits, NetworkTask, PipelineError, Shared, delays, keep_evidence, run_chunk},
     source::SourceError,
 };
@@ -110,8 +110,10 @@ async fn rounds(
 ) -> Result<End, PipelineError> {
     let mut density: Option<Density> = None;
     loop {
-        let coverage = engine.shared.lake.coverage(&task.name)?;
-        let missing = job.missing(&coverage);
+        // Others may have deleted rows since.
+        let lake = &engine.shared.lake;
+        lake.refresh(&task.name).await?;
+        let missing = job.missing(&lake.sound(&task.name)?);
         if missing.is_empty() {
             return Ok(End::Complete);
         }
@@ -123,8 +125,15 @@ async fn rounds(
             },
         };
         let rules = engine.rules(task, job.asked_workers(engine.limits.cpus));
-        let chunks = plan::chunks(&missing, density, rules);
-        tracing::info!(network = %task.name, job = job.id(), chunks = chunks.len(), "backfill planned");
+        let anew = plan::anew(&missing, &lake.unsound(&task.name)?);
+        let anew = lake.closures(&task.name, anew).await?;
+        let closed: RangeSet = anew.iter().copied().collect();
+        let rest: Vec<LedgerRange> = missing.iter().flat_map(|range| closed.missing(*range)).collect();
+        // Mending goes before filling.
+        let mut chunks: Vec<Work> = anew.iter().map(|range| Work { range: *range, replaces: true }).collect();
+        let plain = plan::chunks(&rest, density, rules);
+        chunks.extend(plain.into_iter().map(|range| Work { range, replaces: false }));
+        tracing::info!(network = %task.name, job = job.id(), chunks = chunks.len(), replacing = anew.len(), "backfill planned");
         match round(engine, task, job, chunks, stop).await {
             End::Complete => {}
             end @ (End::Interrupted | End::Stopped(_)) => return Ok(end),
@@ -171,20 +180,33 @@ async fn pause(time: Option<Duration>, stop: &CancellationToken) -> bool {
     }
 }
 
+/// A chunk to be worked.
+#[derive(Clone, Copy, Debug)]
+struct Work {
+    range: LedgerRange,
+    /// In place of what the tables hold of it.
+    replaces: bool,
+}
+
 /// What the workers of a round share.
 struct Round {
     engine: Engine,
     task: NetworkTask,
     job: Arc<Job>,
-    queue: Mutex<VecDeque<LedgerRange>>,
+    queue: Mutex<VecDeque<Work>>,
     stop: CancellationToken,
     /// Set once by a worker that met what only an operator can mend.
     fatal: Mutex<Option<String>>,
 }
 
 impl Round {
-    fn queue(&self) -> MutexGuard<'_, VecDeque<LedgerRange>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Work>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives ledgers back to be worked in chunks of their own.
+    fn add(&self, ranges: [Option<LedgerRange>; 2]) {
+        self.queue().extend(ranges.into_iter().flatten().map(|range| Work { range, replaces: false }));
     }
 
     fn give_up(&self, reason: String) {
@@ -197,7 +219,7 @@ async fn round(
     engine: &Engine,
     task: &NetworkTask,
     job: &Arc<Job>,
-    chunks: Vec<LedgerRange>,
+    chunks: Vec<Work>,
     stop: &CancellationToken,
 ) -> End {
     let round = Arc::new(Round {
@@ -253,17 +275,19 @@ async fn round(
 /// Takes chunks until there are none or it is one worker too many. Returns its place.
 async fn worker(round: Arc<Round>, place: u32, places: watch::Receiver<u32>) -> u32 {
     while !round.stop.is_cancelled() && place < *places.borrow() {
-        let Some(range) = round.queue().pop_front() else { break };
-        store(&round, range).await;
+        let Some(work) = round.queue().pop_front() else { break };
+        store(&round, work).await;
     }
     place
 }
 
 /// Stores one chunk, however often it takes. A ledger that cannot be stored is parked alone: the ledgers around it become
 /// chunks of their own.
-async fn store(round: &Round, range: LedgerRange) {
+async fn store(round: &Round, work: Work) {
+    let Work { range, replaces } = work;
     let Round { engine, task, job, .. } = round;
-    let chunk = Chunk { range, job: job.id().to_string(), done: Arc::default(), cancel: round.stop.clone() };
+    let (done, cancel) = (Arc::default(), round.stop.clone());
+    let chunk = Chunk { range, replaces, job: job.id().to_string(), done, cancel };
     let active = job.begins(&chunk);
     let mut waits = delays();
     let mut tries_of_missing = 0;
@@ -282,15 +306,15 @@ async fn store(round: &Round, range: LedgerRange) {
             Err(error) => error,
         };
         chunk.done.store(0, Ordering::Relaxed);
-        if let PipelineError::Lake(LakeError::Overlap { .. }) = &error {
-            // Others stored some of it: the next round plans what is left.
+        if let PipelineError::Lake(LakeError::Overlap { .. } | LakeError::NotClosed { .. }) = &error {
+            // Others stored some of it, or merged files: the next round plans what is left.
             return;
         }
         let mut class = error.class();
         if let PipelineError::Source(SourceError::Missing { seq, .. }) = &error {
-            if let Some(before) = until_before(range, *seq) {
+            if let Some(before) = until_before(range, *seq).filter(|_| !replaces) {
                 // What is there must not wait for what is not.
-                round.queue().extend([Some(before), from_on(range, *seq)].into_iter().flatten());
+                round.add([Some(before), from_on(range, *seq)]);
                 return;
             }
             tries_of_missing += 1;
@@ -307,7 +331,7 @@ async fn store(round: &Round, range: LedgerRange) {
                 }
                 active.retries(String::new());
             }
-            Class::Corrupt => return park(round, range, &error),
+            Class::Corrupt => return park(round, work, &error),
             Class::Stop => return round.give_up(error.to_string()),
         }
     }
@@ -329,7 +353,7 @@ async fn is_behind(task: &NetworkTask, seq: LedgerSeq) -> bool {
 }
 
 /// Parks the ledger at fault, or the whole chunk where that is not known, and gives what is around it back to the queue.
-fn park(round: &Round, range: LedgerRange, error: &PipelineError) {
+fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
     let Round { engine, task, job, .. } = round;
     let evidence = match keep_evidence(engine.shared.lake.path(), task.name.as_str(), error) {
         Ok(path) => path.map(|path| path.display().to_string()),
@@ -339,7 +363,8 @@ fn park(round: &Round, range: LedgerRange, error: &PipelineError) {
         }
     };
     let is_few = job.record().parked.len() < MAX_PARKED;
-    let fault = error.ledger().filter(|seq| range.contains(*seq) && is_few);
+    // What is replaced is replaced whole: its files hold all of it.
+    let fault = error.ledger().filter(|seq| range.contains(*seq) && is_few && !replaces);
     let parked = fault.and_then(|seq| LedgerRange::new(seq, seq)).unwrap_or(range);
     let reason = error.to_string();
     tracing::error!(network = %task.name, job = job.id(), range = %parked, error = reason, "ledgers parked");
@@ -348,5 +373,5 @@ fn park(round: &Round, range: LedgerRange, error: &PipelineError) {
         record.parked.push(Parked { range: parked.into(), reason, evidence, at: now() });
     });
     let after = parked.end().next().and_then(|next| from_on(range, next));
-    round.queue().extend([until_before(range, parked.start()), after].into_iter().flatten());
+    round.add([until_before(range, parked.start()), after]);
 }

@@ -75,7 +75,9 @@ impl JobStore {
         for entry in entries {
             let read = entry.map_err(|error| (self.dir.clone(), error)).and_then(|entry| {
                 let path = entry.path();
-                if path.extension().is_none_or(|extension| extension != "json") {
+                // Other files lie beside those of the jobs.
+                let is_job = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u32>().ok()).is_some();
+                if !is_job || path.extension().is_none_or(|extension| extension != "json") {
                     return Ok(None);
                 }
                 let text = fs::read(&path).map_err(|error| (path.clone(), error))?;

@@ -171,7 +171,7 @@ impl BackfillService for Backfills {
     ) -> Result<Response<pb::ListGapsResponse>, Status> {
         let network = request.into_inner().network;
         let network = Some(network.as_str()).filter(|network| !network.is_empty());
-        let views = self.jobs()?.gaps(network).map_err(refused)?;
+        let views = self.jobs()?.gaps(network).await.map_err(refused)?;
         Ok(Response::new(pb::ListGapsResponse { networks: views.iter().map(gaps).collect() }))
     }
 }
@@ -319,7 +319,11 @@ fn gaps(view: &GapView) -> pb::NetworkGaps {
         gaps: view
             .gaps
             .iter()
-            .map(|(ledgers, reason)| pb::Gap { range: Some(range(*ledgers)), reason: reason.clone() })
+            .map(|gap| pb::Gap {
+                range: Some(range(gap.range)),
+                reason: gap.reason.clone(),
+                damaged: gap.damaged,
+            })
             .collect(),
     }
 }

@@ -10,21 +10,23 @@ mod service;
 mod socket;
 mod status_code;
 mod translate;
+mod verify_service;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use lake_proto::v1::{
     backfill_service_server::BackfillServiceServer, control_service_server::ControlServiceServer,
-    query_service_server::QueryServiceServer,
+    query_service_server::QueryServiceServer, verify_service_server::VerifyServiceServer,
 };
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use crate::{backfill::Backfill, query::QueryExecutor, status::StatusSource};
+use crate::{backfill::Backfill, query::QueryExecutor, status::StatusSource, verify::Verifier};
 use backfill_service::Backfills;
 use query_service::Queries;
 use service::Control;
+use verify_service::Verifies;
 
 pub use error::ControlError;
 pub use socket::ControlSocket;
@@ -38,6 +40,15 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Calls that one connection may have open at once.
 const CALLS_PER_CONNECTION: u32 = 32;
 
+/// What is served about stored ledgers.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Fills the lake.
+    pub backfill: Option<Arc<Backfill>>,
+    /// Proves it.
+    pub verifier: Option<Arc<Verifier>>,
+}
+
 /// Binds a socket at `path` and serves until `shutdown`; see [`ControlSocket::bind`] and [`serve_on`].
 ///
 /// # Errors
@@ -48,12 +59,12 @@ pub async fn serve(
     query: Option<QueryExecutor>,
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
-    serve_on(ControlSocket::bind(path).await?, status, query, None, shutdown).await
+    serve_on(ControlSocket::bind(path).await?, status, query, History::default(), shutdown).await
 }
 
 /// Serves on a bound socket until `shutdown`, then ends open streams with UNAVAILABLE, stops running queries,
-/// waits for the calls to end (not for ever: a client may never end its own) and removes the socket file. Without `query`
-/// or `backfill` their calls answer UNAVAILABLE.
+/// waits for the calls to end (not for ever: a client may never end its own) and removes the socket file. Calls of
+/// what is `None` answer UNAVAILABLE.
 ///
 /// # Errors
 /// [`ControlError::Serve`].
@@ -61,7 +72,7 @@ pub async fn serve_on(
     socket: ControlSocket,
     status: Arc<dyn StatusSource>,
     query: Option<QueryExecutor>,
-    backfill: Option<Arc<Backfill>>,
+    history: History,
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
     let (listener, file) = socket.into_parts();
@@ -69,13 +80,16 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let queries = QueryServiceServer::new(Queries::new(query, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let backfills = BackfillServiceServer::new(Backfills::new(backfill, shutdown.clone()))
+    let backfills = BackfillServiceServer::new(Backfills::new(history.backfill, shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let verifies = VerifyServiceServer::new(Verifies::new(history.verifier, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let serving = Server::builder()
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .add_service(control)
         .add_service(queries)
         .add_service(backfills)
+        .add_service(verifies)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.clone().cancelled_owned());
     let given_up = async {
         shutdown.cancelled().await;

@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status};
 
-use crate::{backfill::BackfillError, query::QueryError};
+use crate::{backfill::BackfillError, query::QueryError, verify::VerifyError};
 
 /// The status of a failed query. The message is the error's own; causes follow it, one per line.
 pub(super) fn of_query(error: &QueryError) -> Status {
@@ -34,6 +34,18 @@ pub(super) fn of_backfill(error: &BackfillError) -> Status {
         BackfillError::Workers(_) | BackfillError::Target(_) => Code::InvalidArgument,
         BackfillError::Source(_) => Code::Unavailable,
         BackfillError::Lake(_) | BackfillError::Store(_) => Code::Internal,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// The status of a check that cannot be made.
+pub(super) fn of_verify(error: &VerifyError) -> Status {
+    let code = match error {
+        VerifyError::UnknownNetwork { .. } => Code::NotFound,
+        VerifyError::Nothing { .. } => Code::FailedPrecondition,
+        VerifyError::Archive { .. } => Code::InvalidArgument,
+        VerifyError::Lake(_) => Code::Internal,
+        VerifyError::Ended(_) => Code::Unavailable,
     };
     Status::new(code, error.to_string())
 }

@@ -125,6 +125,8 @@ pub struct SealedBatch {
     pub(crate) last_hash: Hash32,
     /// Set when the ledgers are stored already and only rows of these tables are added to them.
     pub(crate) only: Option<OnlyTables>,
+    /// Set when it takes the place of all that the tables hold of its ledgers.
+    pub(crate) replaces: bool,
     pub(crate) files: SealedFiles,
 }
 

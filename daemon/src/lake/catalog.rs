@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection, Row};
 
+use lake_core::LedgerRange;
+
 use super::{
     batch::SealedFile,
     ddl::{ident, literal, qualified},
@@ -15,6 +17,9 @@ use super::{
 
 /// Schema under which DuckLake shows its own tables.
 pub(crate) const META: &str = "__ducklake_metadata_lake";
+
+/// What is being done when files leave a table.
+pub(crate) const REPLACE: &str = "replace files";
 
 /// What the instance is opened with.
 #[derive(Clone, Debug)]
@@ -47,6 +52,8 @@ pub(crate) struct Change<'a> {
 pub(crate) struct Removal {
     pub(crate) table: &'static str,
     pub(crate) paths: Vec<PathBuf>,
+    /// The table's ledger column and the ledgers of these files. Without it DuckLake opens every file of the table.
+    pub(crate) ledgers: Option<(&'static str, LedgerRange)>,
     /// Rows in them: what the statement must say it removed.
     pub(crate) rows: u64,
 }
@@ -65,6 +72,8 @@ pub(crate) enum Failure {
 pub(crate) struct Catalog {
     dirs: LakeDirs,
     settings: CatalogSettings,
+    /// Where data files are looked for; the lake's own folder unless set.
+    data: Option<PathBuf>,
     /// `None` after an instance broke, until the next use.
     connection: Option<Connection>,
 }
@@ -72,7 +81,7 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// Opens the instance and attaches the lake, creating the catalog when it is new.
     pub(crate) fn open(dirs: LakeDirs, settings: CatalogSettings) -> Result<Self, LakeError> {
-        let mut catalog = Self { dirs, settings, connection: None };
+        let mut catalog = Self { dirs, settings, data: None, connection: None };
         catalog.connection()?;
         Ok(catalog)
     }
@@ -87,9 +96,15 @@ impl Catalog {
         self.connection = None;
     }
 
+    /// Opens the lake anew with its data files looked for in another folder, or in its own.
+    pub(crate) fn use_data(&mut self, data: Option<PathBuf>) {
+        self.data = data;
+        self.recycle();
+    }
+
     fn connection(&mut self) -> Result<&Connection, LakeError> {
         if self.connection.is_none() {
-            let opened = connect(&self.dirs, &self.settings)
+            let opened = connect(&self.dirs, &self.settings, self.data.as_deref())
                 .map_err(|e| LakeError::catalog("attach the lake", self.dirs.catalog(), e))?;
             self.connection = Some(opened);
         }
@@ -182,19 +197,23 @@ impl Catalog {
         }
         for removal in change.remove {
             let names: Vec<String> = removal.paths.iter().map(|p| literal(&p.to_string_lossy())).collect();
+            let ledgers = removal.ledgers.map(|(column, range)| {
+                format!(" AND {} BETWEEN {} AND {}", ident(column), range.start(), range.end())
+            });
             let sql = format!(
-                "DELETE FROM {} WHERE filename IN ({})",
+                "DELETE FROM {} WHERE filename IN ({}){}",
                 qualified(change.schema, removal.table),
-                names.join(", ")
+                names.join(", "),
+                ledgers.unwrap_or_default()
             );
             let result = self.connection()?.execute(&sql, []);
-            let deleted = result.map_err(|e| self.error("replace files", e))?;
+            let deleted = result.map_err(|e| self.error(REPLACE, e))?;
             if u64::try_from(deleted).ok() != Some(removal.rows) {
                 let reason = format!(
                     "{deleted} rows of {} are in the files to be replaced, {} were expected",
                     removal.table, removal.rows
                 );
-                return Err(self.error("replace files", reason));
+                return Err(self.error(REPLACE, reason));
             }
         }
         for file in change.add {
@@ -267,7 +286,7 @@ pub(crate) fn sqlite(inner: &str, columns: &str) -> String {
 }
 
 /// A fresh in-memory instance with the lake attached as `lake`.
-fn connect(dirs: &LakeDirs, settings: &CatalogSettings) -> duckdb::Result<Connection> {
+fn connect(dirs: &LakeDirs, settings: &CatalogSettings, data: Option<&Path>) -> duckdb::Result<Connection> {
     let config = Config::default()
         .with("memory_limit", format!("{}B", settings.memory_bytes))?
         .with("threads", "1")?
@@ -277,7 +296,7 @@ fn connect(dirs: &LakeDirs, settings: &CatalogSettings) -> duckdb::Result<Connec
     let connection = Connection::open_in_memory_with_flags(config)?;
     load(&connection, &settings.extensions)?;
     let catalog = format!("ducklake:sqlite:{}", dirs.catalog().display());
-    let data = format!("{}/", dirs.data().display());
+    let data = format!("{}/", data.unwrap_or(&dirs.data()).display());
     // The data path is given anew each time, so that a lake can be moved while it is closed.
     connection.execute_batch(&format!(
         "ATTACH {} AS lake (DATA_PATH {}, OVERRIDE_DATA_PATH true, META_JOURNAL_MODE 'WAL', \

@@ -15,12 +15,14 @@ use crate::cpu::thread_cpu;
 
 use super::{
     batch::{Commit, NetworkName, SealedBatch},
-    catalog::{Catalog, Change, Failure, Snapshot},
+    catalog::{Catalog, Change, Failure, REPLACE, Removal, Snapshot},
     coverage::RangeSet,
+    damage::{DamageLog, Proven},
     encode::Encoder,
     error::LakeError,
     lacking::Lacking,
     queue::{Job, Next, WriteQueue},
+    replace::Stored,
 };
 
 /// How long the committer sleeps at most without showing life.
@@ -35,6 +37,8 @@ pub struct Watermark {
     pub coverage: Arc<RangeSet>,
     /// Stored ledgers without rows in tables that were added after they were stored.
     pub lacking: Arc<Vec<Lacking>>,
+    /// Ledgers that are not stored although files of some tables hold rows of them: deleted through SQL.
+    pub leftovers: Arc<RangeSet>,
     /// The newest stored ledger.
     pub head: Option<LedgerSeq>,
     /// Snapshot of the newest commit of this run; `None` before it.
@@ -50,8 +54,9 @@ pub(crate) type Networks = Arc<RwLock<BTreeMap<NetworkName, watch::Sender<Waterm
 #[derive(Debug)]
 pub(crate) struct Committer {
     pub(crate) catalog: Catalog,
-    encoder: Encoder,
+    pub(super) encoder: Encoder,
     networks: Networks,
+    damage: Arc<DamageLog>,
     queue: WriteQueue,
     lock_retry: Duration,
     recycle_commits: u64,
@@ -74,15 +79,17 @@ impl Committer {
     pub(crate) fn new(
         catalog: Catalog,
         encoder: Encoder,
-        networks: Networks,
+        shared: (Networks, Arc<DamageLog>),
         queue: WriteQueue,
         lock_retry: Duration,
         recycle_commits: u64,
     ) -> Self {
+        let (networks, damage) = shared;
         Self {
             catalog,
             encoder,
             networks,
+            damage,
             queue,
             lock_retry,
             recycle_commits,
@@ -130,32 +137,21 @@ impl Committer {
         let started = Instant::now();
         let network = batch.network.clone();
         let cpu = thread_cpu();
-        let coverage = self.settled_coverage(&network)?;
-        match &batch.only {
-            Some(only) => self.check_lacking(&batch, only)?,
-            None => {
-                if let Some(stored) = coverage.overlap(batch.range) {
-                    return Err(LakeError::Overlap {
-                        network: network.to_string(),
-                        range: batch.range,
-                        stored,
-                    });
-                }
-                self.check_links(&batch, &coverage)?;
-            }
-        }
-        let only = batch.only.clone();
+        let remove = self.check(&batch)?;
+        let (only, replaces) = (batch.only.clone(), batch.replaces);
         let (range, rows, bytes) = (batch.range, batch.rows(), batch.bytes());
         let (first_previous_hash, last_hash) = (batch.first_previous_hash, batch.last_hash);
         let change =
-            Change { schema: network.as_str(), statements: &[], remove: &[], add: &batch.files.list };
-        let applied = self.apply(&change);
+            Change { schema: network.as_str(), statements: &[], remove: &remove, add: &batch.files.list };
+        let applied =
+            if replaces { self.apply_replacing(&network, range, &change) } else { self.apply(&change) };
         let files = batch.files.list.len();
         match applied {
             Ok(snapshot) => {
                 batch.files.keep();
                 match only {
                     Some(only) => self.completed(&network, range, &only, snapshot),
+                    None if replaces => self.replaced(&network, range, snapshot),
                     None => self.stored(&network, range, (first_previous_hash, last_hash), snapshot),
                 }
                 let took = started.elapsed();
@@ -184,13 +180,66 @@ impl Committer {
         }
     }
 
+    /// Whether a batch may be stored, and which files leave their tables for it.
+    fn check(&mut self, batch: &SealedBatch) -> Result<Vec<Removal>, LakeError> {
+        let coverage = self.settled_coverage(&batch.network)?;
+        if let Some(only) = &batch.only {
+            self.check_lacking(batch, only)?;
+            return Ok(Vec::new());
+        }
+        if batch.replaces {
+            self.check_links(batch, &coverage.without_all(&self.damage.ranges(&batch.network)))?;
+            return self.removals(&batch.network, batch.range);
+        }
+        let network = batch.network.to_string();
+        if let Some(stored) = coverage.overlap(batch.range) {
+            return Err(LakeError::Overlap { network, range: batch.range, stored });
+        }
+        if let Some(reaches) = self.leftovers(&batch.network).overlap(batch.range) {
+            return Err(LakeError::NotClosed { network, range: batch.range, reaches });
+        }
+        self.check_links(batch, &coverage)?;
+        Ok(Vec::new())
+    }
+
+    fn leftovers(&self, network: &NetworkName) -> Arc<RangeSet> {
+        let networks = self.networks.read().unwrap_or_else(PoisonError::into_inner);
+        networks.get(network).map(|mark| Arc::clone(&mark.borrow().leftovers)).unwrap_or_default()
+    }
+
+    /// Applies a change that takes out files which may be damaged.
+    fn apply_replacing(
+        &mut self,
+        network: &NetworkName,
+        range: LedgerRange,
+        change: &Change<'_>,
+    ) -> Result<Snapshot, Failure> {
+        // Files that are known to be damaged are not given to DuckDB at all.
+        if self.damage.ranges(network).overlap(range).is_none() {
+            match self.apply(change) {
+                Err(Failure::Refused(LakeError::Catalog { action: REPLACE, reason, .. })) => {
+                    tracing::warn!(%network, ledgers = %range, reason, "replaced by stand-ins");
+                }
+                other => return other,
+            }
+        }
+        self.unlocked(|catalog| catalog.apply_shadowed(change))
+    }
+
     /// Applies a change, again while another process holds the catalog's lock.
     pub(crate) fn apply(&mut self, change: &Change<'_>) -> Result<Snapshot, Failure> {
+        self.unlocked(|catalog| catalog.apply(change))
+    }
+
+    fn unlocked(
+        &mut self,
+        mut apply: impl FnMut(&mut Catalog) -> Result<Snapshot, Failure>,
+    ) -> Result<Snapshot, Failure> {
         let started = Instant::now();
         let mut pause = LOCK_PAUSE.0;
         loop {
             self.queue.shared.beat();
-            match self.catalog.apply(change) {
+            match apply(&mut self.catalog) {
                 Err(Failure::Refused(error)) if error.is_locked() => {
                     if started.elapsed() >= self.lock_retry {
                         let path = self.catalog.dirs().catalog();
@@ -212,16 +261,20 @@ impl Committer {
         let unknown = || LakeError::UnknownNetwork { network: network.to_string() };
         if self.edges.get(network).is_some_and(|e| e.doubtful) {
             self.catalog.recycle();
-            let coverage = self.catalog.coverage(network.as_str())?;
-            let lacking = self.catalog.lacking(&self.encoder, network.as_str(), &coverage)?;
-            self.publish(network, |mark| {
-                mark.coverage = Arc::new(coverage);
-                mark.lacking = Arc::new(lacking);
-            });
-            self.edges.remove(network);
+            self.refresh(network)?;
         }
         let networks = self.networks.read().unwrap_or_else(PoisonError::into_inner);
         networks.get(network).map(|mark| Arc::clone(&mark.borrow().coverage)).ok_or_else(unknown)
+    }
+
+    /// Remembers what was read from the catalog.
+    pub(super) fn refreshed(&mut self, network: &NetworkName, stored: Stored, lacking: Vec<Lacking>) {
+        self.publish(network, |mark| {
+            mark.coverage = Arc::new(stored.coverage);
+            mark.leftovers = Arc::new(stored.leftovers);
+            mark.lacking = Arc::new(lacking);
+        });
+        self.edges.remove(network);
     }
 
     /// The batch must follow the stored ledger before it, and be followed by the one after it.
@@ -288,6 +341,23 @@ impl Committer {
             mark.snapshot_id = Some(at.id);
             mark.committed_at = Some(SystemTime::now());
         });
+    }
+
+    /// Remembers that ledgers are stored anew, in all tables.
+    fn replaced(&mut self, network: &NetworkName, range: LedgerRange, at: Snapshot) {
+        let tables: Vec<&'static str> = self.encoder.specs.iter().map(|spec| spec.name).collect();
+        self.publish(network, |mark| {
+            Arc::make_mut(&mut mark.coverage).insert(range);
+            mark.leftovers = Arc::new(mark.leftovers.without(range));
+            mark.lacking = Arc::new(Lacking::without(&mark.lacking, range, &tables));
+            mark.snapshot_id = Some(at.id);
+            mark.committed_at = Some(SystemTime::now());
+        });
+        self.edges.remove(network);
+        if let Err(error) = self.damage.replace(network, Proven::Whole(range), Vec::new()) {
+            // The ledgers are stored; at worst they are stored anew once more.
+            tracing::error!(%network, ledgers = %range, error = %error, "healed damage is still on the list");
+        }
     }
 
     /// Hashes of a ledger that coverage says is stored.

@@ -102,8 +102,13 @@ impl RangeSet {
     /// The set without the ledgers of `range`.
     #[must_use]
     pub fn without(&self, range: LedgerRange) -> Self {
-        let removed = Self::from_iter([range]);
-        self.ranges().flat_map(|kept| removed.missing(kept)).collect()
+        self.without_all(&Self::from_iter([range]))
+    }
+
+    /// The set without the ledgers of another.
+    #[must_use]
+    pub fn without_all(&self, other: &Self) -> Self {
+        self.ranges().flat_map(|kept| other.missing(kept)).collect()
     }
 
     /// Lowest ledger of the set.

@@ -137,6 +137,11 @@ impl LakeDirs {
         self.root.join("data")
     }
 
+    /// Folder of stand-ins, while files are replaced that cannot be opened.
+    pub(crate) fn shadow(&self) -> PathBuf {
+        self.root.join("replacing")
+    }
+
     /// Folder of a table's files.
     pub fn table(&self, network: &str, table: &str) -> PathBuf {
         self.root.join("data").join(network).join(table)

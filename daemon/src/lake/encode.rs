@@ -54,6 +54,7 @@ impl Encoder {
             network: network.clone(),
             name: self.dirs.new_name(planned),
             only: None,
+            replaces: false,
             files: Vec::new(),
             written: None,
         }
@@ -67,6 +68,11 @@ impl Encoder {
         only: OnlyTables,
     ) -> BatchEncoder {
         BatchEncoder { only: Some(only), ..self.begin(network, planned) }
+    }
+
+    /// Begins a batch that takes the place of all that the tables hold of its ledgers.
+    pub fn begin_replacing(&self, network: &NetworkName, planned: LedgerRange) -> BatchEncoder {
+        BatchEncoder { replaces: true, ..self.begin(network, planned) }
     }
 
     /// One file of one record batch.
@@ -89,6 +95,7 @@ pub struct BatchEncoder {
     network: NetworkName,
     name: FileName,
     only: Option<OnlyTables>,
+    replaces: bool,
     files: Vec<FileEncoder>,
     written: Option<LedgerRange>,
 }
@@ -190,7 +197,11 @@ impl BatchEncoder {
         };
         let lineage = LineageRow {
             range: facts.range,
-            kind: if self.only.is_some() { "complete" } else { "ingest" },
+            kind: match (&self.only, self.replaces) {
+                (Some(_), _) => "complete",
+                (None, true) => "replace",
+                (None, false) => "ingest",
+            },
             lane: facts.lane.as_str(),
             job: facts.job.as_deref(),
             source: &facts.source,
@@ -213,6 +224,7 @@ impl BatchEncoder {
             first_previous_hash: facts.first_previous_hash,
             last_hash: facts.last_hash,
             only: self.only,
+            replaces: self.replaces,
             files,
         })
     }

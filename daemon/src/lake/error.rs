@@ -91,6 +91,18 @@ pub enum LakeError {
         /// The stored ledgers that it repeats.
         stored: LedgerRange,
     },
+    /// Files of some tables hold rows of the batch's ledgers, and of others.
+    #[error(
+        "network {network}: tables still hold rows of ledgers {reaches}, which storing {range} would double: `lakectl repair` stores them anew"
+    )]
+    NotClosed {
+        /// The network.
+        network: String,
+        /// The batch.
+        range: LedgerRange,
+        /// Ledgers of a file that is in its way.
+        reaches: LedgerRange,
+    },
     /// The batch does not link to its stored neighbour.
     #[error("network {network}: ledger {after} is stored as {found} but its neighbour expects {expected}")]
     BrokenLink {
@@ -195,7 +207,8 @@ impl LakeError {
             | Self::Ambiguous { .. }
             | Self::Keeper { .. }
             | Self::Catalog { .. }
-            | Self::Overlap { .. } => Class::Retry,
+            | Self::Overlap { .. }
+            | Self::NotClosed { .. } => Class::Retry,
             Self::Io { error, .. } => {
                 use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
                 let stop = matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotFound);
@@ -230,6 +243,7 @@ impl LakeError {
             | Self::DiskFull { .. }
             | Self::BrokenLink { .. }
             | Self::BadBatch { .. }
+            | Self::NotClosed { .. }
             | Self::Parquet { .. }
             | Self::DamagedFile { .. }
             | Self::Untrue { .. } => Exit::Io,

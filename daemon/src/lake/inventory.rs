@@ -10,6 +10,7 @@ use super::{
     catalog::{Catalog, full_path, meta, sqlite},
     coverage::RangeSet,
     ddl::{literal, qualified},
+    dirs::FileName,
     error::LakeError,
     lineage::NETWORKS,
 };
@@ -38,12 +39,26 @@ pub struct RegisteredFile {
     pub table: String,
     /// Full path.
     pub path: PathBuf,
-    /// Rows.
+    /// Rows in the file.
     pub rows: u64,
+    /// Those of them that were deleted through SQL and are read no more.
+    pub deleted: u64,
     /// Size in bytes.
     pub bytes: u64,
     /// Whether the newest snapshot has it; replaced files stay until they are cleaned up.
     pub live: bool,
+}
+
+impl RegisteredFile {
+    /// Ledgers of the batches in it, as its name says; `None` for a file that this program did not write.
+    pub fn named_range(&self) -> Option<LedgerRange> {
+        FileName::parse(self.path.file_name()?.to_str()?).map(|name| name.range)
+    }
+
+    /// Whether its table still shows rows of it.
+    pub fn is_read(&self) -> bool {
+        self.live && self.rows > self.deleted
+    }
 }
 
 /// Header hashes of a stored ledger.
@@ -138,7 +153,7 @@ impl Catalog {
                     coverage.insert(range);
                 }
                 None => {
-                    for range in self.rows_of_file(network, &path)? {
+                    for range in self.rows_of_file(network, &path, whole)? {
                         stored = stored.saturating_add(range.count());
                         coverage.insert(range);
                     }
@@ -156,17 +171,33 @@ impl Catalog {
     }
 
     /// The ledgers in one file of the ledgers table, one range per run of rows.
-    fn rows_of_file(&mut self, network: &str, path: &std::path::Path) -> Result<Vec<LedgerRange>, LakeError> {
+    /// None when the file cannot be read: its ledgers are not there then.
+    fn rows_of_file(
+        &mut self,
+        network: &str,
+        path: &std::path::Path,
+        within: Option<LedgerRange>,
+    ) -> Result<Vec<LedgerRange>, LakeError> {
+        // Else DuckLake opens every file of the table.
+        let within = within.map(|r| format!(" AND sequence BETWEEN {} AND {}", r.start(), r.end()));
         let sql = format!(
             "SELECT min(s)::UINTEGER, max(s)::UINTEGER FROM (SELECT sequence AS s, sequence - row_number() OVER \
-             (ORDER BY sequence) AS g FROM {} WHERE filename = {}) GROUP BY g",
+             (ORDER BY sequence) AS g FROM {} WHERE filename = {}{}) GROUP BY g",
             qualified(network, LEDGERS_TABLE),
-            literal(&path.to_string_lossy())
+            literal(&path.to_string_lossy()),
+            within.unwrap_or_default()
         );
         let ranges = self.rows("read the coverage from rows", &sql, |r| {
             Ok(LedgerRange::new(LedgerSeq::new(r.get(0)?), LedgerSeq::new(r.get(1)?)))
-        })?;
-        Ok(ranges.into_iter().flatten().collect())
+        });
+        match ranges {
+            Ok(ranges) => Ok(ranges.into_iter().flatten().collect()),
+            Err(error) if error.is_locked() => Err(error),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error = %error, "a file of ledgers with deleted rows cannot be read");
+                Ok(Vec::new())
+            }
+        }
     }
 
     /// Hashes of a stored ledger; `None` when it is not stored.
@@ -197,14 +228,17 @@ impl Catalog {
         let inner = format!(
             "SELECT s.path AS sp, s.path_is_relative AS sr, t.path AS tp, t.path_is_relative AS tr, f.path AS fp, \
              f.path_is_relative AS fr, f.record_count AS n, f.file_size_bytes AS b, s.schema_name AS sn, \
-             t.table_name AS tn, f.end_snapshot IS NULL AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AS live \
+             t.table_name AS tn, f.end_snapshot IS NULL AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AS live, \
+             coalesce((SELECT max(d.delete_count) FROM ducklake_delete_file d \
+             WHERE d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL), 0) AS gone \
              FROM ducklake_data_file f JOIN ducklake_table t ON t.table_id = f.table_id \
              JOIN ducklake_schema s ON s.schema_id = t.schema_id{only}"
         );
         let data = self.dirs().data();
         let sql = sqlite(
             &inner,
-            "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT, n::BIGINT, b::BIGINT, sn, tn, live::BIGINT",
+            "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT, n::BIGINT, b::BIGINT, sn, tn, live::BIGINT, \
+             gone::BIGINT",
         );
         self.rows("list the files", &sql, |r| {
             Ok(RegisteredFile {
@@ -214,6 +248,7 @@ impl Catalog {
                 schema: r.get(8)?,
                 table: r.get(9)?,
                 live: r.get::<_, i64>(10)? != 0,
+                deleted: r.get(11)?,
             })
         })
     }

@@ -43,7 +43,7 @@ fn micros() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, None)
 }
 
-/// One row per committed batch and per merge.
+/// One row per committed batch, new or in place of what was stored, and per merge.
 pub static LINEAGE: TableSpec = TableSpec {
     name: LINEAGE_TABLE,
     doc: "One row per batch that was committed, and one per merge of files, for audit. Registered in the same transaction as the rows it describes.",
@@ -56,7 +56,7 @@ pub static LINEAGE: TableSpec = TableSpec {
             "kind",
             "VARCHAR",
             text,
-            "`ingest` for a batch of new ledgers, `complete` for rows of tables that an older table set lacked, `merge` for files that were rewritten.",
+            "`ingest` for a batch of new ledgers, `complete` for rows of tables that an older table set lacked, `replace` for ledgers that were stored anew in place of what was held of them, `merge` for files that were rewritten.",
         ),
         column("lane", "VARCHAR", text, "`live` or `backfill`; `maintenance` for a merge."),
         nullable(column("job", "VARCHAR", text, "Backfill job; NULL outside of one.")),

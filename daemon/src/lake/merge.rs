@@ -2,7 +2,9 @@
 //! the committer, which then only swaps names.
 
 use std::{
+    collections::HashMap,
     fs::File,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -16,9 +18,11 @@ use sha2::{Digest, Sha256};
 use super::{
     batch::{NetworkName, SealedFile, SealedFiles},
     catalog::{Change, Failure, Removal},
+    damage::{Damage, Proven},
     dirs::FileName,
     encode::{Encoder, now_micros},
     error::LakeError,
+    history::read_lineage,
     inventory::RegisteredFile,
     lineage::{LINEAGE, LineageRow},
     open::Lake,
@@ -54,10 +58,13 @@ impl Lake {
     /// Merges what the settings call for in all networks. Blocks on CPU and disk, not on the committer but for
     /// the swaps. Ends early when `stop` says so.
     ///
+    /// Files that are not what was written are noted as damage and left alone with all that would join them.
+    ///
     /// # Errors
-    /// The first failure; what was swapped before it stays swapped, all else is as it was.
+    /// The first failure; what was swapped stays swapped, all else is as it was.
     pub fn merge(&self, stop: &dyn Fn() -> bool) -> Result<MergeReport, LakeError> {
         let mut report = MergeReport::default();
+        let mut damaged = None;
         for network in self.network_names() {
             let name = network.to_string();
             let files = self.ask(move |c| c.catalog.files(Some(&name)))?;
@@ -67,14 +74,29 @@ impl Lake {
                 if stop() {
                     return Ok(report);
                 }
+                if self.damage.ranges(&network).overlap(group.range).is_some() {
+                    continue;
+                }
                 match self.merge_group(&network, group, &mut report, stop) {
                     // Given up half-way: nothing of this group was swapped, its new files are gone.
                     Err(LakeError::Closed) if stop() => return Ok(report),
+                    Err(LakeError::DamagedFile { path, problem }) => {
+                        self.note_damaged(&network, &path, &problem)?;
+                        damaged.get_or_insert(LakeError::DamagedFile { path, problem });
+                    }
                     done => done?,
                 }
             }
         }
-        Ok(report)
+        damaged.map_or(Ok(report), Err)
+    }
+
+    /// Notes a file of our naming as damaged.
+    fn note_damaged(&self, network: &NetworkName, path: &Path, problem: &str) -> Result<(), LakeError> {
+        let name = path.file_name().and_then(|name| FileName::parse(name.to_str()?));
+        let table = path.parent().and_then(|folder| folder.file_name()?.to_str());
+        let damage = name.zip(table).map(|(name, table)| Damage::new(name.range, table, Some(path), problem));
+        self.note_damage(network, Proven::Nothing, damage.into_iter().collect())
     }
 
     fn merge_group(
@@ -139,7 +161,8 @@ fn rewrite(
     stop: &dyn Fn() -> bool,
 ) -> Result<Vec<Swap>, LakeError> {
     let name = encoder.dirs.new_name(group.range);
-    let merge = Merge { encoder, network, name, stop };
+    let written = written(group.tables.get(LINEAGE.name).map(Vec::as_slice).unwrap_or_default())?;
+    let merge = Merge { encoder, network, name, written, stop };
     let mut swaps = Vec::new();
     let mut files = Vec::new();
     let known = encoder.specs.iter().filter(|s| group.tables.contains_key(s.name)).count() + 1;
@@ -152,12 +175,17 @@ fn rewrite(
         let Some(inputs) = group.tables.get(spec.name) else { continue };
         if let [only] = inputs.as_slice() {
             // Nothing to join, or swapped before a crash: the lineage names it all the same.
-            files.push(described(spec, only)?);
+            let file = described(spec, only)?;
+            merge.check(only, file.sha256)?;
+            files.push(file);
             continue;
         }
         let joined = join(&merge, spec, inputs, None)?;
         files.push(joined.clone());
-        swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(spec, inputs) });
+        swaps.push(Swap {
+            file: SealedFiles { list: vec![joined] },
+            remove: removal(spec, group.range, inputs),
+        });
     }
     let names: Vec<&str> = encoder.specs.iter().map(|spec| spec.name).collect();
     let lineage = LineageRow {
@@ -178,27 +206,53 @@ fn rewrite(
     let row = lineage.record_batch().map_err(|e| bad(network, group.range, LINEAGE.name, e.to_string()))?;
     let inputs = group.tables.get(LINEAGE.name).map(Vec::as_slice).unwrap_or_default();
     let joined = join(&merge, &LINEAGE, inputs, Some(&row))?;
-    swaps.push(Swap { file: SealedFiles { list: vec![joined] }, remove: removal(&LINEAGE, inputs) });
+    swaps.push(Swap {
+        file: SealedFiles { list: vec![joined] },
+        remove: removal(&LINEAGE, group.range, inputs),
+    });
     Ok(swaps)
 }
 
 /// A file that stays as it is, with the hash of its content.
 fn described(spec: &'static TableSpec, file: &RegisteredFile) -> Result<SealedFile, LakeError> {
+    let (path, sha256) = (file.path.clone(), hash_of(file)?);
+    Ok(SealedFile { table: spec.name, path, rows: file.rows, bytes: file.bytes, sha256 })
+}
+
+fn hash_of(file: &RegisteredFile) -> Result<Hash32, LakeError> {
     let mut hasher = Sha256::new();
     let read = File::open(&file.path).and_then(|mut f| std::io::copy(&mut f, &mut hasher));
-    read.map_err(|e| LakeError::io("read", &file.path, e))?;
-    let sha256 = Hash32(hasher.finalize().into());
-    Ok(SealedFile { table: spec.name, path: file.path.clone(), rows: file.rows, bytes: file.bytes, sha256 })
+    read.map_err(|e| LakeError::DamagedFile {
+        path: file.path.clone(),
+        problem: format!("cannot be read ({e})"),
+    })?;
+    Ok(Hash32(hasher.finalize().into()))
+}
+
+/// Hashes that the lineage of a group tells, by table and name of the file.
+type Written = HashMap<(String, String), Hash32>;
+
+fn written(lineage: &[RegisteredFile]) -> Result<Written, LakeError> {
+    let mut written = Written::new();
+    for file in lineage {
+        let path = || file.path.clone();
+        let told =
+            read_lineage(&file.path).map_err(|problem| LakeError::DamagedFile { path: path(), problem })?;
+        let files = told.into_iter().flat_map(|told| told.files);
+        written.extend(files.map(|(table, file)| ((table, file.name), file.sha256)));
+    }
+    Ok(written)
 }
 
 fn bad(network: &NetworkName, range: LedgerRange, table: &str, reason: String) -> LakeError {
     LakeError::BadBatch { network: network.to_string(), range, table: table.to_owned(), reason }
 }
 
-fn removal(spec: &'static TableSpec, inputs: &[RegisteredFile]) -> Removal {
+fn removal(spec: &'static TableSpec, range: LedgerRange, inputs: &[RegisteredFile]) -> Removal {
     Removal {
         table: spec.name,
         paths: inputs.iter().map(|f| f.path.clone()).collect(),
+        ledgers: Some((spec.ledger_column, range)),
         rows: inputs.iter().map(|f| f.rows).sum(),
     }
 }
@@ -208,7 +262,23 @@ struct Merge<'m> {
     encoder: &'m Encoder,
     network: &'m NetworkName,
     name: FileName,
+    written: Written,
     stop: &'m dyn Fn() -> bool,
+}
+
+impl Merge<'_> {
+    /// A file that changed since it was written must not be written again with a hash of its own.
+    fn check(&self, file: &RegisteredFile, found: Hash32) -> Result<(), LakeError> {
+        let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match self.written.get(&(file.table.clone(), name)) {
+            Some(written) if *written != found => {
+                let problem = format!("has SHA-256 {found}, written was {written}");
+                Err(LakeError::DamagedFile { path: file.path.clone(), problem })
+            }
+            // No hash of the lineage's own files is kept.
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// One file with the rows of `inputs` in their order, then `last`. Holds one row group in memory at most. Gives up with
@@ -219,7 +289,7 @@ fn join(
     inputs: &[RegisteredFile],
     last: Option<&RecordBatch>,
 ) -> Result<SealedFile, LakeError> {
-    let Merge { encoder, network, name, stop } = *merge;
+    let Merge { encoder, network, name, stop, .. } = *merge;
     let mut output: Option<FileEncoder> = None;
     let mut append = |rows: &RecordBatch| match &mut output {
         Some(output) => output.write(rows),
@@ -230,6 +300,7 @@ fn join(
         }
     };
     for input in inputs {
+        merge.check(input, hash_of(input)?)?;
         let mut count = 0_u64;
         for rows in reader(spec, input)? {
             if stop() {

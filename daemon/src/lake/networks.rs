@@ -33,11 +33,11 @@ impl Lake {
     /// [`LakeError::OtherPassphrase`], [`LakeError::UnknownFingerprint`], or what the catalog says.
     pub fn add_network(&self, network: &NetworkSpec) -> Result<(), LakeError> {
         let (spec, encoder) = (network.clone(), self.encoder.clone());
-        let (coverage, lacking) = self.ask(move |committer| {
+        let (stored, lacking) = self.ask(move |committer| {
             add(committer, &encoder, &spec)?;
-            let coverage = committer.catalog.coverage(spec.name.as_str())?;
-            let lacking = committer.catalog.lacking(&encoder, spec.name.as_str(), &coverage)?;
-            Ok((coverage, lacking))
+            let stored = committer.catalog.stored(&encoder, spec.name.as_str())?;
+            let lacking = committer.catalog.lacking(&encoder, spec.name.as_str(), &stored.coverage)?;
+            Ok((stored, lacking))
         })?;
         for Lacking { tables, ledgers } in &lacking {
             tracing::warn!(
@@ -45,9 +45,17 @@ impl Lake {
                 "stored by an older table set, without rows in these tables: `stellar-lake ingest` adds them"
             );
         }
+        if !stored.leftovers.is_empty() {
+            tracing::warn!(
+                network = %network.name, ledgers = %stored.leftovers,
+                "rows of these ledgers were deleted, others are still there: `lakectl repair` stores them anew"
+            );
+        }
+        self.damage.load(&network.name)?;
         let mark = Watermark {
-            head: coverage.last(),
-            coverage: Arc::new(coverage),
+            head: stored.coverage.last(),
+            coverage: Arc::new(stored.coverage),
+            leftovers: Arc::new(stored.leftovers),
             lacking: Arc::new(lacking),
             ..Watermark::default()
         };
@@ -101,7 +109,7 @@ fn add(committer: &mut Committer, encoder: &Encoder, network: &NetworkSpec) -> R
         Vec::new()
     };
     let remove: Vec<Removal> = old
-        .map(|old| Removal { table: NETWORKS.name, paths: vec![old.file.clone()], rows: 1 })
+        .map(|old| Removal { table: NETWORKS.name, paths: vec![old.file.clone()], ledgers: None, rows: 1 })
         .into_iter()
         .collect();
     let files = SealedFiles { list: row };

@@ -22,6 +22,7 @@ use super::{
     catalog::{Catalog, CatalogSettings},
     committer::{Committer, Networks, Watermark},
     coverage::RangeSet,
+    damage::DamageLog,
     dirs::{LakeDirs, create_durable},
     encode::Encoder,
     error::LakeError,
@@ -33,6 +34,7 @@ use super::{
     maintenance::MaintenanceStats,
     queue::WriteQueue,
     settings::LakeSettings,
+    shadow::remove_shadow,
 };
 
 /// An open lake: the only writer of it. Shared by reference; closed by [`Lake::close`] or on drop.
@@ -41,6 +43,7 @@ pub struct Lake {
     pub(crate) settings: LakeSettings,
     pub(crate) encoder: Encoder,
     pub(crate) networks: Networks,
+    pub(crate) damage: Arc<DamageLog>,
     extensions: Vec<PathBuf>,
     queue: WriteQueue,
     keeper: Keeper,
@@ -67,6 +70,7 @@ impl Lake {
         // Before anything else: two committers would register ledgers twice.
         let lock = WriterLock::take(&dirs)?;
         create_durable(dirs.root(), &dirs.data())?;
+        remove_shadow(&dirs.shadow())?;
         let extensions = extension_files(settings.extension_dir.as_deref())?;
         let keeper = Keeper::start(settings.keeper_program.as_deref(), &dirs.catalog())?;
         let catalog_settings =
@@ -76,10 +80,11 @@ impl Lake {
         let networks: Networks = Arc::new(RwLock::new(BTreeMap::new()));
         let encoder =
             Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint_of(specs) };
+        let damage = Arc::new(DamageLog::new(encoder.dirs.root()));
         let committer = Committer::new(
             catalog,
             encoder.clone(),
-            Arc::clone(&networks),
+            (Arc::clone(&networks), Arc::clone(&damage)),
             queue.clone(),
             settings.lock_retry,
             settings.recycle_commits,
@@ -94,7 +99,18 @@ impl Lake {
             .map_err(|e| LakeError::io("start the committer of", encoder.dirs.root(), e))?;
         let thread = Mutex::new(Some(CommitterThread { handle, ended }));
         let maintenance = Mutex::default();
-        Ok(Self { settings, encoder, networks, extensions, queue, keeper, maintenance, thread, _lock: lock })
+        Ok(Self {
+            settings,
+            encoder,
+            networks,
+            damage,
+            extensions,
+            queue,
+            keeper,
+            maintenance,
+            thread,
+            _lock: lock,
+        })
     }
 
     /// Size of the catalog's write-ahead log, in bytes; `None` when there is none.

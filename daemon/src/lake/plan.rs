@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use lake_core::{LedgerRange, ledger::RANGE_LEDGERS};
 
 use super::{
-    LEDGERS_TABLE, dirs::FileName, inventory::RegisteredFile, lineage::LINEAGE_TABLE,
-    settings::MaintenanceSettings,
+    LEDGERS_TABLE, inventory::RegisteredFile, lineage::LINEAGE_TABLE, settings::MaintenanceSettings,
 };
 
 /// Files that become one file per table.
@@ -28,6 +27,11 @@ struct Piece {
 }
 
 impl Piece {
+    /// Whether rows were deleted through SQL: joining its files would bring them back. It waits to be stored anew.
+    fn has_deletions(&self) -> bool {
+        self.files.iter().any(|f| f.deleted > 0)
+    }
+
     /// Whether a merge was cut off here: a table has several files.
     fn unfinished(&self) -> bool {
         let mut tables = HashSet::new();
@@ -57,19 +61,18 @@ pub(crate) fn plan(files: Vec<RegisteredFile>, settings: &MaintenanceSettings) -
     let mut per_table: HashMap<String, u64> = HashMap::new();
     let mut named = Vec::new();
     let mut small = 0_u64;
-    for file in files.into_iter().filter(|f| f.live) {
+    for file in files.into_iter().filter(RegisteredFile::is_read) {
         let count = per_table.entry(file.table.clone()).or_default();
         *count = count.saturating_add(1);
-        let name = file.path.file_name().and_then(|n| n.to_str()).and_then(FileName::parse);
-        let Some(name) = name else { continue };
+        let Some(range) = file.named_range() else { continue };
         small = small.saturating_add(u64::from(
-            file.table == LEDGERS_TABLE && name.range.count() < u64::from(RANGE_LEDGERS),
+            file.table == LEDGERS_TABLE && range.count() < u64::from(RANGE_LEDGERS),
         ));
-        named.push((name.range, file));
+        named.push((range, file));
     }
     let crowded = per_table.values().any(|n| *n > settings.max_live_files);
     let (unfinished, whole): (Vec<Piece>, Vec<Piece>) =
-        pieces(named).into_iter().partition(Piece::unfinished);
+        pieces(named).into_iter().filter(|p| !p.has_deletions()).partition(Piece::unfinished);
     let mut groups: Vec<MergeGroup> = unfinished.into_iter().filter_map(|p| group(vec![p])).collect();
     for run in runs(whole.into_iter()) {
         groups.extend(groups_of(run, settings, crowded));
@@ -186,6 +189,7 @@ mod tests {
             path: PathBuf::from(name),
             rows: u64::from(end - start + 1),
             bytes,
+            deleted: 0,
             live: true,
         }
     }

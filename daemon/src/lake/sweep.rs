@@ -2,7 +2,13 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{dirs::FileName, error::LakeError, open::Lake};
+use super::{
+    batch::NetworkName,
+    damage::{Damage, Proven},
+    dirs::FileName,
+    error::LakeError,
+    open::Lake,
+};
 
 /// What a sweep did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,10 +68,10 @@ impl Lake {
     }
 
     /// Checks that every live file exists and has its size: a count is answered from the catalog and would not
-    /// notice. Blocks on disk.
+    /// notice. What it finds is noted as damage, to be stored anew. Blocks on disk.
     ///
     /// # Errors
-    /// What the catalog says.
+    /// What the catalog says, or the disk when the damage is noted.
     pub fn check_files(&self) -> Result<FileCheck, LakeError> {
         let files = self.ask(|committer| committer.catalog.files(None))?;
         let mut check = FileCheck::default();
@@ -78,6 +84,11 @@ impl Lake {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is missing".to_owned(),
                 Err(e) => format!("cannot be read ({e})"),
             };
+            let known = NetworkName::new(&file.schema).ok().filter(|name| self.watermark(name).is_ok());
+            if let Some((network, range)) = known.zip(file.named_range()) {
+                let damage = Damage::new(range, &file.table, Some(&file.path), problem.as_str());
+                self.note_damage(&network, Proven::Nothing, vec![damage])?;
+            }
             check.damaged.push(LakeError::DamagedFile { path: file.path, problem });
         }
         Ok(check)

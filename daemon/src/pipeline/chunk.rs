@@ -76,6 +76,8 @@ impl ChunkLimits {
 pub struct Chunk {
     /// Its ledgers; within one 10,000-ledger range.
     pub range: LedgerRange,
+    /// Whether it takes the place of all that the tables hold of these ledgers.
+    pub replaces: bool,
     /// Job, for lineage.
     pub job: String,
     /// Ledgers worked so far.
@@ -172,7 +174,11 @@ impl Worker {
         mut waiting: mpsc::Receiver<(RawLedger, Share)>,
     ) -> Result<Option<SealedBatch>, PipelineError> {
         let shared = self.shared.clone();
-        let encoder = shared.lake.encoder().begin(&self.task.name, self.chunk.range);
+        let encoder = shared.lake.encoder();
+        let encoder = match self.chunk.replaces {
+            true => encoder.begin_replacing(&self.task.name, self.chunk.range),
+            false => encoder.begin(&self.task.name, self.chunk.range),
+        };
         let mut rows = Chunks::new(&shared.stamps, encoder, self.chunk.range.start(), None);
         let mut passed = Passed::default();
         while let Some(first) = waiting.blocking_recv() {

@@ -181,8 +181,37 @@ fn a_damaged_file_is_reported_and_not_merged() {
     damaged.sort();
     assert!(damaged[0].contains("has 100 bytes instead of"), "{damaged:?}");
     assert!(damaged[1].contains("is registered in the catalog but is missing"), "{damaged:?}");
-    assert!(lake.merge(&never).is_err());
+    // What is known to be damaged is left alone.
+    assert_eq!(lake.merge(&never).unwrap().merges, 0);
     assert_eq!(lake.coverage(&network("alpha").name).unwrap().to_string(), "2..8");
+}
+
+#[test]
+fn a_byte_that_changed_is_not_merged_into_a_file_with_a_hash_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open_with(eager(dir.path()));
+    lake.add_network(&network("alpha")).unwrap();
+    for seq in (2..=8).chain(10_000..=10_006) {
+        write(&lake, batch("alpha", seq, seq, Lane::Live)).unwrap();
+    }
+    let files = parquet_files(&lake);
+    let is_it = |path: &&PathBuf| path.to_string_lossy().contains("0000000005-");
+    let path = files["transactions_row_v2"].iter().find(is_it).unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+    assert!(lake.check_files().unwrap().damaged.is_empty(), "its size did not change");
+    let error = lake.merge(&never).unwrap_err();
+    assert!(error.to_string().contains("written was"), "{error}");
+    assert_eq!(lake.unsound(&network("alpha").name).unwrap().to_string(), "5..5");
+    // All others are merged all the same.
+    let live = "SELECT count(*) FROM __ducklake_metadata_lake.ducklake_data_file f \
+                JOIN __ducklake_metadata_lake.ducklake_table t USING (table_id) \
+                WHERE f.end_snapshot IS NULL AND t.table_name = 'ledgers_row_v2'";
+    assert_eq!(Reader::open(dir.path()).number(live), 8);
+    assert!(path.exists());
+    assert_eq!(lake.merge(&never).unwrap().merges, 0);
 }
 
 #[test]

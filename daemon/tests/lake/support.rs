@@ -188,6 +188,10 @@ pub(crate) struct Reader(pub(crate) Connection);
 
 impl Reader {
     pub(crate) fn open(lake: &Path) -> Self {
+        Self::attach(lake, "READ_ONLY")
+    }
+
+    fn attach(lake: &Path, options: &str) -> Self {
         let config = Config::default().with("threads", "1").unwrap();
         let connection = Connection::open_in_memory_with_flags(config).unwrap();
         for file in extension_files(None).unwrap() {
@@ -196,11 +200,16 @@ impl Reader {
         let catalog = lake.join("catalog.sqlite");
         connection
             .execute_batch(&format!(
-                "ATTACH 'ducklake:sqlite:{}' AS lake (READ_ONLY); USE lake",
+                "ATTACH 'ducklake:sqlite:{}' AS lake ({options}); USE lake",
                 catalog.display()
             ))
             .unwrap();
         Self(connection)
+    }
+
+    /// A client that writes, with DuckLake's defaults: what a user's own DuckDB is.
+    pub(crate) fn writing(lake: &Path) -> Self {
+        Self::attach(lake, "META_BUSY_TIMEOUT 10000")
     }
 
     pub(crate) fn number(&self, sql: &str) -> i64 {
