@@ -166,8 +166,9 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let status = Arc::new(AppStatus::new(lake.clone(), tasks.iter().map(|(task, _)| task.clone()).collect()));
     let histories = histories(&settings)?;
     let backfill = Arc::new(backfill(&settings, &shared, histories.clone()));
+    let verifier =
+        Arc::new(Verifier::new(shared.clone(), histories.into_iter().map(|history| history.task).collect()));
     backfill.load();
-    let verifier = Arc::new(Verifier::new(shared.clone(), histories));
     let query = QueryExecutor::open(query_settings(&settings, &lake))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
     if let Some(directory) = settings.socket.parent() {
@@ -260,23 +261,18 @@ fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
 }
 
 /// The networks with the sources of their history.
-fn histories(settings: &Settings) -> Result<Vec<NetworkTask>, LakeError> {
+fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
     let history = |network: &NetworkSettings| {
         let task = network_task(network)?;
         let source = source::open(&network.history, &task.network);
-        Ok(NetworkTask { source, lane: Lane::Backfill, ..task })
+        Ok(HistoryTask { task: NetworkTask { source, lane: Lane::Backfill, ..task }, live: network.live })
     };
     settings.networks.iter().map(history).collect()
 }
 
 /// Backfill with its own memory and its own sources: history must not slow live ledgers down.
-fn backfill(settings: &Settings, shared: &Shared, networks: Vec<NetworkTask>) -> Backfill {
+fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> Backfill {
     let section = settings.backfill;
-    let live = |task: NetworkTask| {
-        let is_live = |network: &NetworkSettings| network.name == task.name.as_str() && network.live;
-        HistoryTask { live: settings.networks.iter().any(is_live), task }
-    };
-    let networks: Vec<HistoryTask> = networks.into_iter().map(live).collect();
     let settings = BackfillSettings {
         memory_bytes: section.memory_bytes / 4 * 3,
         rules: ChunkRules {

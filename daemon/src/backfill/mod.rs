@@ -277,25 +277,29 @@ impl Backfill {
         if !history.live {
             return Ok(wanted);
         }
-        let Some(head) = self.engine.shared.lake.coverage(&task.name)?.last() else {
-            let why = format!(
-                "network {} is followed and has no ledger yet: wait for its first one, or set `live: false`",
-                task.name
-            );
-            return Err(BackfillError::Target(why));
-        };
-        let mut below = RangeSet::new();
-        below.extend(
-            wanted.ranges().filter_map(|range| LedgerRange::new(range.start(), range.end().min(head))),
-        );
-        if below.is_empty() && !wanted.is_empty() {
-            let why = format!(
+        // What is damaged or half there is mended wherever it is: the live pipeline cannot.
+        let unsound = self.engine.shared.lake.unsound(&task.name)?;
+        let mut below: RangeSet =
+            plan::anew(&wanted.ranges().collect::<Vec<_>>(), &unsound).into_iter().collect();
+        let head = self.engine.shared.lake.coverage(&task.name)?.last();
+        below.extend(head.into_iter().flat_map(|head| {
+            let below = |range: LedgerRange| LedgerRange::new(range.start(), range.end().min(head));
+            wanted.ranges().filter_map(below).collect::<Vec<_>>()
+        }));
+        if !below.is_empty() || wanted.is_empty() {
+            return Ok(below);
+        }
+        let why = match head {
+            Some(head) => format!(
                 "network {} is followed: ledgers above {head} come in live; want others, or set `live: false`",
                 task.name
-            );
-            return Err(BackfillError::Target(why));
-        }
-        Ok(below)
+            ),
+            None => format!(
+                "network {} is followed and has no ledger yet: wait for its first one, or set `live: false`",
+                task.name
+            ),
+        };
+        Err(BackfillError::Target(why))
     }
 
     async fn asked(&self, task: &NetworkTask, target: Target) -> Result<RangeSet, BackfillError> {

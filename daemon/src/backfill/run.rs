@@ -204,9 +204,10 @@ impl Round {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives ledgers back to be worked in chunks of their own.
-    fn add(&self, ranges: [Option<LedgerRange>; 2]) {
-        self.queue().extend(ranges.into_iter().flatten().map(|range| Work { range, replaces: false }));
+    /// Ledgers of a chunk that can be stored without the rest of it.
+    fn give_back(&self, ranges: [Option<LedgerRange>; 2]) {
+        let work = |range| Work { range, replaces: false };
+        self.queue().extend(ranges.into_iter().flatten().map(work));
     }
 
     fn give_up(&self, reason: String) {
@@ -282,7 +283,7 @@ async fn worker(round: Arc<Round>, place: u32, places: watch::Receiver<u32>) -> 
 }
 
 /// Stores one chunk, however often it takes. A ledger that cannot be stored is parked alone: the ledgers around it become
-/// chunks of their own.
+/// chunks of their own, unless the chunk takes the place of what is there: that is all or nothing.
 async fn store(round: &Round, work: Work) {
     let Work { range, replaces } = work;
     let Round { engine, task, job, .. } = round;
@@ -314,7 +315,7 @@ async fn store(round: &Round, work: Work) {
         if let PipelineError::Source(SourceError::Missing { seq, .. }) = &error {
             if let Some(before) = until_before(range, *seq).filter(|_| !replaces) {
                 // What is there must not wait for what is not.
-                round.add([Some(before), from_on(range, *seq)]);
+                round.give_back([Some(before), from_on(range, *seq)]);
                 return;
             }
             tries_of_missing += 1;
@@ -363,7 +364,6 @@ fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
         }
     };
     let is_few = job.record().parked.len() < MAX_PARKED;
-    // What is replaced is replaced whole: its files hold all of it.
     let fault = error.ledger().filter(|seq| range.contains(*seq) && is_few && !replaces);
     let parked = fault.and_then(|seq| LedgerRange::new(seq, seq)).unwrap_or(range);
     let reason = error.to_string();
@@ -373,5 +373,5 @@ fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
         record.parked.push(Parked { range: parked.into(), reason, evidence, at: now() });
     });
     let after = parked.end().next().and_then(|next| from_on(range, next));
-    round.add([until_before(range, parked.start()), after]);
+    round.give_back([until_before(range, parked.start()), after]);
 }
