@@ -278,7 +278,8 @@ fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) ->
         rules: ChunkRules {
             bytes: section.chunk_bytes,
             min_ledgers: MIN_CHUNK_LEDGERS,
-            min_bytes: MIN_CHUNK_BYTES,
+            // Who asks for smaller chunks means it.
+            min_bytes: MIN_CHUNK_BYTES.min(section.chunk_bytes),
             align: 1,
             min_chunks: 1,
         },
