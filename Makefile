@@ -70,6 +70,7 @@ lint: deps ## formatting and lints, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --release -- -D warnings
+	$(CARGO) clippy --workspace --bins --release --features stellar-lake/fail-points -- -D warnings
 
 fmt: ## format the code
 	$(CARGO) fmt --all

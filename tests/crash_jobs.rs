@@ -306,14 +306,14 @@ impl Bed {
     }
 
     /// The lake holds what it held and what was said to be stored, exactly once and nothing else.
-    fn compare(&mut self, mended: bool, what: &str) {
+    fn compare(&mut self, with_mended: bool, what: &str) {
         let lake = self.sut.reader_after_kill().expect("the lake was made");
         let (live, model, seen) = &mut self.live;
         let (last, differences) = compare(&lake, &live.name, model);
         differences.assert_none(&format!("{what}: live up to {last}"));
         assert!(last >= *seen, "{what}: live: ledger {seen} was there before, now the last is {last}");
         *seen = last;
-        if mended {
+        if with_mended {
             let (last, differences) = compare(&lake, &self.mend.0.name, &mut self.mend.1);
             differences.assert_none(&format!("{what}: mend"));
             assert_eq!(last, MENDED, "{what}: mend");
@@ -426,7 +426,7 @@ fn rounds(kills: usize, random: &mut Random) -> Vec<Kill> {
     // A repair has a second kill, when it is done.
     let points = POINTS.iter().cycle().take(POINTS.len().max(kills / 24 * POINTS.len()));
     let mut all: Vec<Kill> = points.map(|(point, most)| Kill::At(point, 1 + random.below(*most))).collect();
-    let repairs = all.iter().filter(|kill| is_repair(**kill)).count();
+    let repairs = all.iter().filter_map(|kill| repair_of(*kill)).count();
     while all.len() + repairs < kills {
         all.push(at_random(random));
     }
@@ -434,8 +434,14 @@ fn rounds(kills: usize, random: &mut Random) -> Vec<Kill> {
     all
 }
 
-fn is_repair(kill: Kill) -> bool {
-    matches!(kill, Kill::At(REPLACE_BEFORE_COMMIT | REPLACE_AFTER_COMMIT, _))
+/// The point of a kill in the midst of a repair.
+fn repair_of(kill: Kill) -> Option<&'static str> {
+    match kill {
+        Kill::At(point @ (REPLACE_BEFORE_COMMIT | REPLACE_AFTER_COMMIT), _) => Some(point),
+        Kill::At(..) | Kill::Starting(_) | Kill::AfterReady(_) | Kill::AfterSweep(_) | Kill::WhenMended => {
+            None
+        }
+    }
 }
 
 fn kill_and_compare(rounds: &[Kill], random: &mut Random) {
@@ -449,19 +455,18 @@ fn kill_and_compare(rounds: &[Kill], random: &mut Random) {
         for kill in of_a_lake {
             number += 1;
             let what = format!("kill {number} (SEED={seed}), {kill:?}");
-            match kill {
-                Kill::At(point, _) if is_repair(*kill) => {
+            let begun = Instant::now();
+            match repair_of(*kill) {
+                Some(point) => {
                     bed.damage_and_repair(point, &what, random);
                     number += 1;
                 }
-                _ => {
-                    let begun = Instant::now();
+                None => {
                     bed.round(*kill, &what);
-                    let lived = begun.elapsed();
                     bed.compare(false, &what);
-                    eprintln!("{what}: lived {lived:.1?}, compared in {:.1?}", begun.elapsed() - lived);
                 }
             }
+            eprintln!("{what}: {:.1} s", begun.elapsed().as_secs_f64());
         }
         figures = bed.end();
     }
