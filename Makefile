@@ -9,11 +9,12 @@ export LAKE_SHARED ?= $(CURDIR)/../shared
 # How much the slow suites do; .ci/run lowers them.
 KILLS ?= 200
 READER_SECONDS ?= 60
+LAG_LEDGERS ?= 1000
 BENCH_RUNS ?= 5
 FUZZ_SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens fail-points crash-test reader-test headline chain-test fuzz bench lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens fail-points crash-test reader-test lag-test headline chain-test fuzz bench lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +59,9 @@ crash-test: fail-points ## KILLS=200 SIGKILLs at random moments and at named poi
 
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
 	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored
+
+lag-test: build ## seconds until live ledgers are visible, alone and beside a backfill, LAG_LEDGERS=1000 LAG_RATE=1
+	LAG_LEDGERS=$(LAG_LEDGERS) $(CARGO) test --release -p stellar-lake --test lag -- --nocapture --ignored
 
 fuzz: ## throw damaged and invented ledgers at decoding and extraction, FUZZ_SECONDS=1800
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)

@@ -46,7 +46,9 @@ impl Model {
     pub fn of(network: &Network) -> Self {
         match &network.source {
             Source::Simulated { density, seed, .. } => Self::new(&network.passphrase, *density, *seed),
-            Source::Filesystem(path) => panic!("no model of the ledgers in {}", path.display()),
+            Source::Filesystem(path) | Source::Replay(path) => {
+                panic!("no model of the ledgers in {}", path.display())
+            }
         }
     }
 
