@@ -101,6 +101,8 @@ pub struct Settings {
     pub lake: String,
     /// Path of the control socket; `s` in the system's folder when empty.
     pub socket: String,
+    /// Whether transactions come without their raw XDR.
+    pub no_raw_xdr: bool,
     /// More top-level YAML, e.g. `batch: { max_ledgers: 10 }`.
     pub more: String,
 }
@@ -118,12 +120,19 @@ impl Settings {
         self
     }
 
+    /// Transactions without their raw XDR.
+    pub fn without_raw_xdr(mut self) -> Self {
+        self.no_raw_xdr = true;
+        self
+    }
+
     /// The file's text.
     pub(crate) fn yaml(&self, lake: &str, socket: &str) -> String {
         let networks: String = self.networks.iter().map(Network::yaml).collect();
         format!(
-            "lake: {{ path: {} }}\ncontrol: {{ socket: {} }}\nlog: {{ level: info, format: text }}\n{}networks:\n{networks}",
+            "lake: {{ path: {}, raw_xdr: {} }}\ncontrol: {{ socket: {} }}\nlog: {{ level: info, format: text }}\n{}networks:\n{networks}",
             quoted(lake),
+            !self.no_raw_xdr,
             quoted(socket),
             self.more
         )
