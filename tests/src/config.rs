@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use lake_sim::Density;
 
+use crate::model::FIRST;
+
 /// Where a network's ledgers come from.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -15,6 +17,8 @@ pub enum Source {
         seed: u64,
         /// Ledgers per second; `None` is flat out.
         rate: Option<f64>,
+        /// First ledger.
+        first: u32,
     },
     /// A SEP-54 directory.
     Filesystem(PathBuf),
@@ -41,7 +45,7 @@ impl Network {
         Self {
             name: name.to_owned(),
             passphrase: format!("Simulated network {name} of the tests"),
-            source: Source::Simulated { density, seed, rate },
+            source: Source::Simulated { density, seed, rate, first: FIRST },
             end: None,
             live: true,
         }
@@ -58,6 +62,14 @@ impl Network {
         }
     }
 
+    /// The same simulated network, beginning with this ledger.
+    pub fn beginning(mut self, with: u32) -> Self {
+        if let Source::Simulated { first, .. } = &mut self.source {
+            *first = with;
+        }
+        self
+    }
+
     /// The same network up to this ledger.
     pub fn until(mut self, end: u32) -> Self {
         self.end = Some(end);
@@ -72,9 +84,9 @@ impl Network {
 
     fn yaml(&self) -> String {
         let source = match &self.source {
-            Source::Simulated { density, seed, rate } => {
+            Source::Simulated { density, seed, rate, first } => {
                 let rate = rate.map(|r| format!(", ledgers_per_second: {r}")).unwrap_or_default();
-                format!("simulated: {{ density: {density}, seed: {seed}{rate} }}")
+                format!("simulated: {{ density: {density}, seed: {seed}, first_ledger: {first}{rate} }}")
             }
             Source::Filesystem(path) => {
                 format!("filesystem: {{ path: {} }}", quoted(&path.display().to_string()))
