@@ -33,7 +33,7 @@ pub mod ttl;
 pub use older::{OLDER_SETS, OlderSet};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -102,13 +102,13 @@ fn fee_bump(protocol: u32, memo: xdr::Memo) -> Transaction {
             result: xdr::TransactionResultResult::TxFeeBumpInnerFailed(inner),
             ext: xdr::TransactionResultExt::V0,
         },
-        result_xdr: Bytes::new(),
         fee_changes: moved(9000, 7850),
-        fee_changes_xdr: Bytes::new(),
-        meta: xdr::TransactionMeta::V3(meta),
-        meta_xdr: Bytes::new(),
-        post_apply_fee_changes: None,
-        place: None,
+        ..testing::transaction(
+            4,
+            Vec::new(),
+            xdr::TransactionResultResult::TxInternalError,
+            xdr::TransactionMeta::V3(meta),
+        )
     }
 }
 
@@ -119,19 +119,14 @@ fn ledger(transactions: Vec<Transaction>) -> Ledger {
     header.scp_value.upgrades = vec![xdr::UpgradeType(upgrade.try_into().unwrap())].try_into().unwrap();
     Ledger {
         seq: LedgerSeq::new(12_345),
-        network_id: Hash32([0; 32]),
         hash: Hash32([0xab; 32]),
-        previous_hash: Hash32([0; 32]),
         closed_at: 10,
         header,
         header_xdr: Bytes::from_static(b"header"),
         close_meta_version: 1,
         applied_protocol: 22,
-        transactions,
-        soroban_fee_write_1kb: None,
         live_soroban_state_size: Some(8),
-        evicted_keys: None,
-        upgrades: Vec::new(),
+        ..testing::ledger(transactions)
     }
 }
 

@@ -7,14 +7,13 @@ use super::{
     kind::Kind,
 };
 use crate::{
-    changes::{Pair, PoolChange, pairs},
+    changes::{Pair, PoolChange},
     text::{AssetParts, BalanceId, Json, details, pool_id},
 };
 
 /// The change of pool `id`. `None` where the meta shows no changes at all.
 fn change<'e>(e: &Effects<'e>, id: &xdr::PoolId) -> Result<Option<PoolChange<'e>>, String> {
-    let change = pairs(e.op.changes).filter_map(|pair| PoolChange::of(&pair)).find(|change| change.id == id);
-    e.op.found(change, || format!("liquidity pool {}", pool_id(id)))
+    e.op.found(PoolChange::find(id, e.op.changes), || format!("liquidity pool {}", pool_id(id)))
 }
 
 pub(super) fn deposit(e: &mut Effects<'_>, op: &xdr::LiquidityPoolDepositOp) -> Result<(), String> {
