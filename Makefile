@@ -12,9 +12,11 @@ READER_SECONDS ?= 60
 LAG_LEDGERS ?= 1000
 BENCH_RUNS ?= 5
 FUZZ_SECONDS ?= 1800
+LEDGERS ?= 200000
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens fail-points crash-test reader-test lag-test headline chain-test fuzz bench lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens fail-points crash-test reader-test lag-test headline chain-test long-test fuzz bench lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +64,9 @@ reader-test: build ## readers in other processes while the daemon writes flat ou
 
 lag-test: build ## seconds until live ledgers are visible, alone and beside a backfill, LAG_LEDGERS=1000 LAG_RATE=1
 	LAG_LEDGERS=$(LAG_LEDGERS) $(CARGO) test --release -p stellar-lake --test lag -- --nocapture --ignored
+
+long-test: build ## LEDGERS=200000 simulated ledgers from 60,000,000 on by WORKERS=2, counted against the network's books
+	LEDGERS=$(LEDGERS) WORKERS=$(WORKERS) $(CARGO) test --release -p stellar-lake --test long -- --nocapture --ignored
 
 fuzz: ## throw damaged and invented ledgers at decoding and extraction, FUZZ_SECONDS=1800
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)
