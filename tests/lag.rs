@@ -129,25 +129,19 @@ fn is_running(sut: &Sut) -> bool {
     state == "running"
 }
 
-#[test]
-#[ignore = "slow: run by `make lag-test`"]
-fn live_ledgers_are_visible_in_time_beside_a_backfill() {
-    let Some(shared) = shared() else {
-        return skip("real ledgers", "../shared/ledgers is not there; set LAKE_SHARED to its folder");
-    };
-    let wanted: u32 = number("LAG_LEDGERS", 1_000);
-    let rate: f64 = number("LAG_RATE", 1.0);
-    let folder = tempfile::Builder::new().prefix("sl-").tempdir().expect("a temporary folder can be made");
-    let recent = recent(&shared, folder.path());
-    let staged = stage(&recent, &folder.path().join("staged"), number("LAG_LIVE", 100 + wanted / 2));
+/// A daemon with two networks that are followed, whose first ledgers are stored, and one that jobs fill; and the ledgers
+/// that are to come.
+fn start(shared: &Path, folder: &Path, count: u32) -> (Sut, [Live; 2], Sep54) {
+    let recent = recent(shared, folder);
+    let staged = stage(&recent, &folder.join("staged"), count);
     let lives = LIVE.map(|name| Live {
         name,
-        folder: Sep54::create(&folder.path().join(name), PASSPHRASE),
+        folder: Sep54::create(&folder.join(name), PASSPHRASE),
         came: Mutex::default(),
     });
     let history = Network {
         source: From::Replay(recent),
-        ..Network::filesystem("history", PASSPHRASE, folder.path()).history_only()
+        ..Network::filesystem("history", PASSPHRASE, folder).history_only()
     };
     let followed = |live: &Live| Network::filesystem(live.name, PASSPHRASE, live.folder.path());
     let networks = lives.iter().map(followed).chain([history]);
@@ -157,7 +151,19 @@ fn live_ledgers_are_visible_in_time_beside_a_backfill() {
     sut.wait_status("the first live ledgers are stored", Duration::from_secs(60), |status| {
         LIVE.iter().all(|name| status.network(name).last_ledger.is_some())
     });
+    (sut, lives, staged)
+}
 
+#[test]
+#[ignore = "slow: run by `make lag-test`"]
+fn live_ledgers_are_visible_in_time_beside_a_backfill() {
+    let Some(shared) = shared() else {
+        return skip("real ledgers", "../shared/ledgers is not there; set LAKE_SHARED to its folder");
+    };
+    let wanted: u32 = number("LAG_LEDGERS", 1_000);
+    let rate: f64 = number("LAG_RATE", 1.0);
+    let folder = tempfile::Builder::new().prefix("sl-").tempdir().expect("a temporary folder can be made");
+    let (mut sut, lives, staged) = start(&shared, folder.path(), number("LAG_LIVE", 100 + wanted / 2));
     let is_over = AtomicBool::new(false);
     let mut seen = [Seen::default(), Seen::default()];
     let (begun, started, ended) = thread::scope(|scope| {
