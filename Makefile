@@ -62,7 +62,7 @@ crash-test: fail-points ## KILLS=200 SIGKILLs at random moments and at named poi
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
 	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored
 
-lag-test: build ## seconds until live ledgers are visible, alone and beside a backfill, LAG_LEDGERS=1000 LAG_RATE=1
+lag-test: build ## seconds until live ledgers are visible, alone and beside a backfill, LAG_LEDGERS=1000 LAG_RATE=0.5
 	LAG_LEDGERS=$(LAG_LEDGERS) $(CARGO) test --release -p stellar-lake --test lag -- --nocapture --ignored
 
 long-test: build ## LEDGERS=200000 simulated ledgers from 60,000,000 on by WORKERS=2, counted against the network's books

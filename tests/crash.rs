@@ -146,7 +146,7 @@ fn three_kills_lose_double_and_tear_nothing() {
 fn many_kills_lose_double_and_tear_nothing() {
     // The other kills are those of tests/crash_jobs.rs.
     let kills: u64 = env::var("KILLS").ok().and_then(|k| k.parse().ok()).unwrap_or(50);
-    kill_and_compare(kills / 5, &networks(25.0, 300.0), Duration::from_millis(2500));
+    kill_and_compare(kills / 5, &networks(8.0, 100.0), Duration::from_millis(2500));
 }
 
 #[test]

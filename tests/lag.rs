@@ -29,7 +29,7 @@ const BOUND: Duration = Duration::from_secs(2);
 /// How long live ledgers come alone.
 const ALONE: Duration = Duration::from_secs(20);
 /// How often the lake is asked.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(150);
 const DEADLINE: Duration = Duration::from_secs(1_200);
 
 fn number<T: std::str::FromStr>(name: &str, usual: T) -> T {
@@ -161,7 +161,7 @@ fn live_ledgers_are_visible_in_time_beside_a_backfill() {
         return skip("real ledgers", "../shared/ledgers is not there; set LAKE_SHARED to its folder");
     };
     let wanted: u32 = number("LAG_LEDGERS", 1_000);
-    let rate: f64 = number("LAG_RATE", 1.0);
+    let rate: f64 = number("LAG_RATE", 0.5);
     let folder = tempfile::Builder::new().prefix("sl-").tempdir().expect("a temporary folder can be made");
     let (mut sut, lives, staged) = start(&shared, folder.path(), number("LAG_LIVE", 100 + wanted / 2));
     let is_over = AtomicBool::new(false);
@@ -220,6 +220,9 @@ fn live_ledgers_are_visible_in_time_beside_a_backfill() {
             BOUND * 5
         );
     }
+    let status = sut.ctl(["status", "--output", "json"]);
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("lakectl prints JSON");
+    println!("write queue: {}", status.get("write_queue").unwrap_or(&serde_json::Value::Null));
     let took = ended.duration_since(started).as_secs_f64();
     println!(
         "two live networks at {rate} dense ledgers/s each; seconds from a ledger's file to its row, seen by a reader every {} ms\n",
