@@ -353,6 +353,18 @@ async fn is_behind(task: &NetworkTask, seq: LedgerSeq) -> bool {
     task.source.tip().await.is_ok_and(|tip| tip.is_some_and(|tip| tip > seq))
 }
 
+/// The ledger, or all of the object that holds it where that is not what it should be.
+fn at_fault(
+    task: &NetworkTask,
+    error: &PipelineError,
+    seq: LedgerSeq,
+    range: LedgerRange,
+) -> Option<LedgerRange> {
+    let each = task.source.ledgers_per_object().filter(|_| error.is_of_object()).unwrap_or(1).max(1);
+    let last = (seq.get() - seq.get() % each).saturating_add(each - 1);
+    LedgerRange::new(seq, LedgerSeq::new(last).min(range.end()))
+}
+
 /// Parks the ledger at fault, or the whole chunk where that is not known, and gives what is around it back to the queue.
 fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
     let Round { engine, task, job, .. } = round;
@@ -364,8 +376,9 @@ fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
         }
     };
     let is_few = job.record().parked.len() < MAX_PARKED;
-    let fault = error.ledger().filter(|seq| range.contains(*seq) && is_few && !replaces);
-    let parked = fault.and_then(|seq| LedgerRange::new(seq, seq)).unwrap_or(range);
+    let is_known = is_few && !replaces && !error.is_other_network();
+    let fault = error.ledger().filter(|seq| range.contains(*seq) && is_known);
+    let parked = fault.and_then(|seq| at_fault(task, error, seq, range)).unwrap_or(range);
     let reason = error.to_string();
     tracing::error!(network = %task.name, job = job.id(), range = %parked, error = reason, "ledgers parked");
     job.note(|record| {
