@@ -15,7 +15,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::{
     batch::{Commit, Lane, SealedBatch},
     committer::Committer,
-    encode::now_micros,
     error::LakeError,
     settings::QueueSettings,
 };
@@ -125,7 +124,9 @@ pub(crate) struct QueueShared {
     backfill_space: Arc<Semaphore>,
     byte_space: Arc<Semaphore>,
     byte_permits: u32,
-    /// Milliseconds since the Unix epoch at which the committer last showed life.
+    /// When the queue was made. Not the wall clock: that one jumps.
+    origin: Instant,
+    /// Milliseconds after `origin` at which the committer last showed life.
     heartbeat: AtomicU64,
 }
 
@@ -149,6 +150,7 @@ impl WriteQueue {
             backfill_space: Arc::new(Semaphore::new(batches - reserved)),
             byte_space: Arc::new(Semaphore::new(usize::try_from(byte_permits).unwrap_or(1))),
             byte_permits,
+            origin: Instant::now(),
             heartbeat: AtomicU64::new(0),
         };
         shared.beat();
@@ -177,8 +179,8 @@ impl WriteQueue {
 
     /// Time since the committer last showed life. It does so at least every second when it is well.
     pub fn heartbeat_age(&self) -> Duration {
-        let then = self.shared.heartbeat.load(Ordering::Relaxed);
-        Duration::from_millis(now_millis().saturating_sub(then))
+        let then = Duration::from_millis(self.shared.heartbeat.load(Ordering::Relaxed));
+        self.shared.origin.elapsed().saturating_sub(then)
     }
 
     /// Takes no more batches; those in it are still committed, or failed when `abort`.
@@ -294,7 +296,8 @@ impl QueueShared {
 
     /// The committer lives.
     pub(crate) fn beat(&self) {
-        self.heartbeat.store(now_millis(), Ordering::Relaxed);
+        let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heartbeat.store(now, Ordering::Relaxed);
     }
 
     /// The committer ended, for whatever reason: nobody waits for it any longer.
@@ -314,8 +317,4 @@ impl QueueShared {
         self.backfill_space.close();
         self.byte_space.close();
     }
-}
-
-fn now_millis() -> u64 {
-    u64::try_from(now_micros() / 1000).unwrap_or(0)
 }
