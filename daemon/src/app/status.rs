@@ -84,7 +84,20 @@ impl AppStatus {
                 .closed_at
                 .and_then(|seconds| u64::try_from(seconds).ok())
                 .map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
-            state: state(&progress),
+            state: self.state(&progress),
+        }
+    }
+}
+
+impl AppStatus {
+    /// A network that could go on but for a lock on the catalog says so.
+    fn state(&self, progress: &NetworkProgress) -> NetworkState {
+        let locked = self.lake.locked();
+        match (&progress.state, locked) {
+            (PipelineState::CatchingUp | PipelineState::Following, Some(error)) => {
+                NetworkState::Retrying { reason: error.to_string() }
+            }
+            (_, _) => state(progress),
         }
     }
 }

@@ -410,7 +410,13 @@ impl Backfill {
             }
             None => 0,
         };
-        Ok(JobView { activity: job.activity(), record, stored })
+        let mut activity = job.activity();
+        if record.state == JobState::Running
+            && let Some(locked) = self.engine.shared.lake.locked()
+        {
+            activity.waits_for = locked.to_string();
+        }
+        Ok(JobView { activity, record, stored })
     }
 
     fn job(&self, id: u32) -> Result<Arc<Job>, BackfillError> {

@@ -239,7 +239,8 @@ impl Committer {
             self.queue.shared.beat();
             match apply(&mut self.catalog) {
                 Err(Failure::Refused(error)) if error.is_locked() => {
-                    if started.elapsed() >= self.lock_retry {
+                    self.queue.shared.locked(Some(started));
+                    if started.elapsed() >= self.lock_retry || self.queue.shared.aborted() {
                         let path = self.catalog.dirs().catalog();
                         return Err(Failure::Refused(LakeError::CatalogLocked {
                             path,
@@ -249,7 +250,10 @@ impl Committer {
                     thread::sleep(pause);
                     pause = pause.saturating_mul(2).min(LOCK_PAUSE.1);
                 }
-                other => return other,
+                other => {
+                    self.queue.shared.locked(None);
+                    return other;
+                }
             }
         }
     }

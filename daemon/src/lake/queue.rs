@@ -55,6 +55,8 @@ pub struct QueueStats {
     pub wait: Timing,
     /// Time of the transaction with its checks.
     pub write: Timing,
+    /// Since when another process keeps the catalog locked; `None` when none does.
+    pub locked_since: Option<Instant>,
 }
 
 /// A measured duration.
@@ -270,6 +272,13 @@ impl QueueShared {
     /// Whether queued batches are to be failed.
     pub(crate) fn aborted(&self) -> bool {
         self.lock().aborted
+    }
+
+    /// Another process keeps the catalog locked since `then`, or does no more.
+    pub(crate) fn locked(&self, then: Option<Instant>) {
+        let mut state = self.lock();
+        let since = &mut state.stats.locked_since;
+        *since = then.map(|then| since.map_or(then, |before| before.min(then)));
     }
 
     /// Counts a finished job.
