@@ -420,7 +420,14 @@ impl Backfill {
     }
 
     fn job(&self, id: u32) -> Result<Arc<Job>, BackfillError> {
-        self.jobs().get(&id).map(|entry| Arc::clone(&entry.job)).ok_or(BackfillError::UnknownJob { id })
+        let known = self.jobs().get(&id).map(|entry| Arc::clone(&entry.job));
+        match known {
+            Some(job) => Ok(job),
+            // One whose file could not be read at start is not unknown.
+            None => {
+                Err(self.store.trouble(id).map_or(BackfillError::UnknownJob { id }, BackfillError::Store))
+            }
+        }
     }
 
     /// All jobs, newest first.
