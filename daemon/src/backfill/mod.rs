@@ -349,8 +349,8 @@ impl Backfill {
         force: bool,
     ) -> Result<JobView, BackfillError> {
         check_workers(workers)?;
-        let _changing = self.changing.lock().await;
         let history = self.history(network)?;
+        // Before others are kept from changing their jobs: a source that hangs must not keep them.
         let wanted = self.wanted(history, target).await?;
         let task = &history.task;
         if plan::missing(&wanted, &self.engine.shared.lake.sound(&task.name)?).is_empty() {
@@ -360,6 +360,7 @@ impl Backfill {
             let plan = estimate::estimate(&self.engine, task, &wanted, self.prices).await?;
             plan.fits(self.engine.shared.lake.path())?;
         }
+        let _changing = self.changing.lock().await;
         self.check_free(network, &wanted)?;
         let last = self.jobs().keys().next_back().copied().unwrap_or(0);
         let id = last.max(self.store.highest()) + 1;

@@ -287,8 +287,8 @@ async fn worker(round: Arc<Round>, place: u32, places: watch::Receiver<u32>) -> 
 async fn store(round: &Round, work: Work) {
     let Work { range, replaces } = work;
     let Round { engine, task, job, .. } = round;
-    let (done, cancel) = (Arc::default(), round.stop.clone());
-    let chunk = Chunk { range, replaces, job: job.id().to_string(), done, cancel };
+    let (done, starved, cancel) = (Arc::default(), Arc::default(), round.stop.clone());
+    let chunk = Chunk { range, replaces, job: job.id().to_string(), done, starved, cancel };
     let active = job.begins(&chunk);
     let mut waits = delays();
     let mut tries_of_missing = 0;
@@ -319,8 +319,12 @@ async fn store(round: &Round, work: Work) {
                 return;
             }
             tries_of_missing += 1;
-            if tries_of_missing >= MISSING_TRIES && is_behind(task, *seq).await {
-                class = Class::Corrupt;
+            if tries_of_missing >= MISSING_TRIES {
+                match round.stop.run_until_cancelled(is_behind(task, *seq)).await {
+                    Some(true) => class = Class::Corrupt,
+                    Some(false) => {}
+                    None => return,
+                }
             }
         }
         match class {

@@ -91,7 +91,10 @@ fn stop(shared: &Shared, task: &NetworkTask, error: &PipelineError) {
 
 async fn run(shared: &Shared, task: &NetworkTask, start: Start) -> Result<RangeEnd, PipelineError> {
     task.progress.set_state(NetworkState::Starting);
-    let from = first_ledger(shared, task, start.start).await?;
+    let Some(from) = shared.cancel.run_until_cancelled(first_ledger(shared, task, start.start)).await else {
+        return Ok(RangeEnd::Cancelled);
+    };
+    let from = from?;
     if start.end.is_some_and(|end| from > end) {
         return Ok(RangeEnd::Complete);
     }
@@ -127,11 +130,12 @@ async fn watch_tip(task: NetworkTask, done: tokio_util::sync::CancellationToken)
     let mut ticks = tokio::time::interval(TIP_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            () = done.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        match task.source.tip().await {
+        let tip = async {
+            ticks.tick().await;
+            task.source.tip().await
+        };
+        let Some(tip) = done.run_until_cancelled(tip).await else { return };
+        match tip {
             Ok(Some(tip)) => task.progress.saw_tip(tip),
             Ok(None) => {}
             Err(error @ SourceError::Empty { .. }) => {
