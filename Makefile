@@ -8,11 +8,15 @@ export LAKE_SHARED ?= $(CURDIR)/../shared
 # How much the slow suites do; .ci/run lowers them.
 KILLS ?= 50
 READER_SECONDS ?= 60
+LOCK_SECONDS ?= 30
+CLOCK_SECONDS ?= 70
+# The quick ones too; --ignored: only those that `make test` leaves out.
+FAULT_TESTS ?= --include-ignored
 BENCH_RUNS ?= 5
 FUZZ_SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens crash-test reader-test headline chain-test fuzz bench lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens crash-test fault-test reader-test headline chain-test fuzz bench lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +47,10 @@ chain-test: build ## the 10,046 real testnet ledgers in one run, then again
 
 crash-test: build ## KILLS=50 SIGKILLs at random moments: nothing lost, doubled or torn
 	KILLS=$(KILLS) $(CARGO) test --release -p stellar-lake --test crash -- --nocapture --ignored
+
+fault-test: build ## broken, hanging and slow sources, full disks, a catalog locked for LOCK_SECONDS=30, clock jumps
+	LOCK_SECONDS=$(LOCK_SECONDS) CLOCK_SECONDS=$(CLOCK_SECONDS) \
+	  $(CARGO) test --release -p stellar-lake --test faults -- --nocapture $(FAULT_TESTS)
 
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
 	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored

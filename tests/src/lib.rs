@@ -6,6 +6,7 @@
 mod bins;
 mod compare;
 mod config;
+mod job;
 mod lake;
 mod model;
 mod rows;
@@ -13,17 +14,20 @@ mod sep54;
 mod shared;
 mod status;
 mod sut;
+mod tmpfs;
 mod user;
 mod wait;
 
 pub use bins::{Bin, extension_dir};
 pub use compare::{Differences, compare, compare_counts};
 pub use config::{Network, Settings, Source};
+pub use job::{ActiveChunk, Event, Job, Parked, text_of};
 pub use lake::LakeReader;
 pub use model::{Counts, Model};
 pub use sep54::{Sep54, write_records};
 pub use shared::{shared, skip};
 pub use status::{NetworkFigures, QueueFigures, StatusFigures, WrittenFigures};
 pub use sut::{Sut, ingest};
+pub use tmpfs::Tmpfs;
 pub use user::{OtherUser, is_root};
 pub use wait::{Until, until};
