@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::Write,
     path::PathBuf,
-    sync::mpsc::channel,
+    sync::mpsc::sync_channel,
     thread,
     time::{Duration, Instant},
 };
@@ -98,7 +98,7 @@ fn a_followed_network_whose_source_hangs_says_so_and_goes_on_when_it_is_mended()
 /// Fills a pipe piece by piece, each well before the deadline and all of it well after. Waits for the reader first.
 fn feed_slowly(path: PathBuf, bytes: Vec<u8>) {
     thread::spawn(move || {
-        let (_never, pace) = channel::<()>();
+        let (_never, pace) = sync_channel::<()>(1);
         let mut pipe = File::options().write(true).open(path).expect("the pipe is there");
         for piece in bytes.chunks(bytes.len().div_ceil(PIECES)) {
             pipe.write_all(piece).expect("it is read to its end");

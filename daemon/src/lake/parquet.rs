@@ -20,6 +20,8 @@ use parquet::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::fail_point::Point;
+
 use super::{
     batch::SealedFile,
     dirs::{FileName, LakeDirs, create_durable, sync_dir},
@@ -107,6 +109,7 @@ impl FileEncoder {
         let writer = self.writer.take().ok_or(LakeError::Closed)?;
         let sink = writer.into_inner().map_err(|e| parquet_error(&self.temp, e))?;
         sink.file.sync_all().map_err(|e| LakeError::io("sync", &self.temp, e))?;
+        Point::BeforeRename.pass();
         fs::rename(&self.temp, &self.path).map_err(|e| LakeError::io("rename", &self.temp, e))?;
         // From here on dropping must delete the final name.
         self.temp.clone_from(&self.path);
