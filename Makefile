@@ -9,6 +9,10 @@ export LAKE_SHARED ?= $(CURDIR)/../shared
 # How much the slow suites do; .ci/run lowers them.
 KILLS ?= 200
 READER_SECONDS ?= 60
+LOCK_SECONDS ?= 30
+CLOCK_SECONDS ?= 70
+# The quick ones too; --ignored: only those that `make test` leaves out.
+FAULT_TESTS ?= --include-ignored
 LAG_LEDGERS ?= 1000
 BENCH_RUNS ?= 5
 FUZZ_SECONDS ?= 1800
@@ -16,7 +20,7 @@ LEDGERS ?= 200000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens fail-points crash-test reader-test lag-test headline chain-test long-test fuzz bench lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens fail-points crash-test fault-test reader-test lag-test headline chain-test long-test fuzz bench lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +62,10 @@ IN_MEMORY := $(shell [ -w /dev/shm ] && [ $$(df --output=avail /dev/shm | tail -
 crash-test: fail-points ## KILLS=200 SIGKILLs at random moments and at named points: nothing lost, doubled, torn or left over
 	KILLS=$(KILLS) $(IN_MEMORY) STELLAR_LAKE_BIN_DIR=$(FAIL_POINTS) $(CARGO) test --release -p stellar-lake --test crash --test crash_jobs \
 	  -- --nocapture --ignored
+
+fault-test: build ## broken, hanging and slow sources, full disks, a catalog locked for LOCK_SECONDS=30, clock jumps
+	LOCK_SECONDS=$(LOCK_SECONDS) CLOCK_SECONDS=$(CLOCK_SECONDS) \
+	  $(CARGO) test --release -p stellar-lake --test faults -- --nocapture $(FAULT_TESTS)
 
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
 	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored

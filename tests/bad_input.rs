@@ -11,8 +11,8 @@ use std::{
 use lake_core::RawLedger;
 use lake_sim::Density;
 use lake_testkit::{
-    Bin, LakeReader, Model, Network, OtherUser, Sep54, Settings, Sut, Until, compare, ingest, is_root, skip,
-    until, write_records,
+    Bin, LakeReader, Model, Network, OtherUser, Sep54, Settings, Sut, Tmpfs, Until, compare, ingest, is_root,
+    skip, until, write_records,
 };
 
 const PASSPHRASE: &str = "A network with bad ledgers ; tests";
@@ -313,42 +313,6 @@ fn a_ledger_that_does_not_link_stops_its_network_and_no_other() {
     holds(sut.lake(), 5);
     let (_, differences) = compare(&sut.reader(), "good", &mut Model::of(&good));
     differences.assert_none("the other network");
-}
-
-/// A small file system of its own; unmounted and removed when dropped.
-struct Tmpfs(tempfile::TempDir);
-
-impl Tmpfs {
-    fn mount(size: &str) -> Result<Self, String> {
-        if !is_root() {
-            return Err("only root can mount a small file system".to_owned());
-        }
-        let dir = folder();
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
-        match command.output() {
-            Ok(output) if output.status.success() => Ok(Self(dir)),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn remount(&self, option: &str) {
-        let mut command = Command::new("mount");
-        let status = command.args(["-o", &format!("remount,{option}")]).arg(self.path()).status();
-        assert!(status.is_ok_and(|status| status.success()), "remount {option}");
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        // A keeper may still hold its catalog: lazily is soon enough.
-        drop(Command::new("umount").arg("--lazy").arg(self.path()).status());
-    }
 }
 
 #[test]

@@ -167,12 +167,8 @@ fn open_source(args: &IngestArgs, network: &Network) -> Result<Arc<dyn Source>, 
     Ok(Arc::new(RecordStream::open(path).map_err(source_error)?))
 }
 
-/// Runs over all that is wanted and not in the lake.
-async fn ingest(
-    shared: &crate::pipeline::Shared,
-    task: &NetworkTask,
-    args: &IngestArgs,
-) -> Result<RangeEnd, AppError> {
+/// The first and the last ledger that are asked for; without a last one, all that come.
+async fn ends(task: &NetworkTask, args: &IngestArgs) -> Result<(LedgerSeq, Option<LedgerSeq>), AppError> {
     let first = match args.from {
         Some(from) => LedgerSeq::new(from),
         None => task.source.oldest().await.map_err(source_error)?,
@@ -181,6 +177,19 @@ async fn ingest(
         Some(to) => Some(LedgerSeq::new(to)),
         None => task.source.tip().await.map_err(source_error)?,
     };
+    Ok((first, last))
+}
+
+/// Runs over all that is wanted and not in the lake.
+async fn ingest(
+    shared: &crate::pipeline::Shared,
+    task: &NetworkTask,
+    args: &IngestArgs,
+) -> Result<RangeEnd, AppError> {
+    let Some(ends) = shared.cancel.run_until_cancelled(ends(task, args)).await else {
+        return Ok(RangeEnd::Cancelled);
+    };
+    let (first, last) = ends?;
     if last.is_some_and(|last| last < first) {
         return Err(AppError::new(
             Exit::Usage,

@@ -73,5 +73,8 @@ where
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
             |error| AppError::new(Exit::Internal, format!("the runtime cannot be started: {error}")),
         )?;
-    runtime.block_on(work(settings))
+    let result = runtime.block_on(work(settings));
+    // All that was to be saved is: a thread that hangs in a system call must not keep the process.
+    runtime.shutdown_background();
+    result
 }

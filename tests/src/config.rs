@@ -1,6 +1,6 @@
 //! The configuration of a system under test, written as the YAML that a user would write.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use lake_sim::Density;
 
@@ -39,6 +39,8 @@ pub struct Network {
     pub end: Option<u32>,
     /// Whether its ledgers are followed; otherwise only backfill jobs fill it.
     pub live: bool,
+    /// When a read of a directory that brings nothing is given up; `None`: as usual.
+    pub timeout: Option<Duration>,
 }
 
 impl Network {
@@ -50,6 +52,7 @@ impl Network {
             source: Source::Simulated { density, seed, rate, first: FIRST },
             end: None,
             live: true,
+            timeout: None,
         }
     }
 
@@ -61,6 +64,7 @@ impl Network {
             source: Source::Filesystem(path.into()),
             end: None,
             live: true,
+            timeout: None,
         }
     }
 
@@ -84,6 +88,12 @@ impl Network {
         self
     }
 
+    /// The same network, whose reads are given up after so long without a byte.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     fn yaml(&self) -> String {
         let source = match &self.source {
             Source::Simulated { density, seed, rate, first } => {
@@ -91,7 +101,9 @@ impl Network {
                 format!("simulated: {{ density: {density}, seed: {seed}, first_ledger: {first}{rate} }}")
             }
             Source::Filesystem(path) => {
-                format!("filesystem: {{ path: {} }}", quoted(&path.display().to_string()))
+                let timeout = self.timeout.map(|t| format!(", timeout: {}ms", t.as_millis()));
+                let path = quoted(&path.display().to_string());
+                format!("filesystem: {{ path: {path}{} }}", timeout.unwrap_or_default())
             }
             Source::Replay(path) => format!("replay: {{ path: {} }}", quoted(&path.display().to_string())),
         };

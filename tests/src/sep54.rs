@@ -11,10 +11,11 @@ use lake_core::RawLedger;
 /// Objects per partition folder.
 const PARTITION: u32 = 64_000;
 
-/// A SEP-54 directory with one ledger per object.
+/// A SEP-54 directory, with one ledger per object unless it says otherwise.
 #[derive(Clone, Debug)]
 pub struct Sep54 {
     path: PathBuf,
+    per_object: u32,
 }
 
 impl Sep54 {
@@ -23,16 +24,24 @@ impl Sep54 {
     /// # Panics
     /// When it cannot be written.
     pub fn create(path: &Path, passphrase: &str) -> Self {
+        Self::of_many(path, passphrase, 1)
+    }
+
+    /// Makes the directory and its `.config.json` for objects of this many ledgers.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn of_many(path: &Path, passphrase: &str, per_object: u32) -> Self {
         fs::create_dir_all(path).expect("a folder for ledgers can be made");
         let manifest = serde_json::json!({
             "networkPassphrase": passphrase,
             "version": "1.0",
             "compression": "zstd",
-            "ledgersPerBatch": 1,
+            "ledgersPerBatch": per_object,
             "batchesPerPartition": PARTITION,
         });
         fs::write(path.join(".config.json"), manifest.to_string()).expect("a manifest can be written");
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), per_object }
     }
 
     /// The directory.
@@ -40,11 +49,17 @@ impl Sep54 {
         &self.path
     }
 
-    /// File of a ledger, by SEP-54's rule for keys.
+    /// File of the object that holds a ledger, by SEP-54's rule for keys.
     pub fn object(&self, seq: u32) -> PathBuf {
-        let start = seq - seq % PARTITION;
-        let folder = format!("{:08X}--{start}-{}", u32::MAX - start, start + (PARTITION - 1));
-        self.path.join(folder).join(format!("{:08X}--{seq}.xdr.zst", u32::MAX - seq))
+        let each = PARTITION * self.per_object;
+        let start = seq - seq % each;
+        let folder = format!("{:08X}--{start}-{}", u32::MAX - start, start + (each - 1));
+        let first = seq - seq % self.per_object;
+        let name = match self.per_object {
+            1 => format!("{:08X}--{first}.xdr.zst", u32::MAX - first),
+            many => format!("{:08X}--{first}-{}.xdr.zst", u32::MAX - first, first + (many - 1)),
+        };
+        self.path.join(folder).join(name)
     }
 
     /// Adds a ledger under its own name.
@@ -60,8 +75,14 @@ impl Sep54 {
     /// # Panics
     /// When it cannot be written.
     pub fn put(&self, seq: u32, xdr: &[u8]) {
-        let packed = zstd::encode_all(xdr, 3).expect("bytes in memory can be compressed");
-        self.put_packed(seq, &packed);
+        let packed = || {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 3)?;
+            // As Galexie's encoder does: without it some bits of ledger metadata are under no hash at all.
+            encoder.include_checksum(true)?;
+            encoder.write_all(xdr)?;
+            encoder.finish()
+        };
+        self.put_packed(seq, &packed().expect("bytes in memory can be compressed"));
     }
 
     /// Puts bytes under the name of ledger `seq` as they are.

@@ -23,13 +23,13 @@ pub struct AppStatus {
     lake: Arc<Lake>,
     tasks: Vec<NetworkTask>,
     backfill: Arc<Backfill>,
-    started_at: SystemTime,
+    started: Instant,
 }
 
 impl AppStatus {
     /// The status of these networks in this lake.
     pub fn new(lake: Arc<Lake>, tasks: Vec<NetworkTask>, backfill: Arc<Backfill>) -> Self {
-        Self { lake, tasks, backfill, started_at: SystemTime::now() }
+        Self { lake, tasks, backfill, started: Instant::now() }
     }
 
     /// One line for the service manager.
@@ -87,12 +87,25 @@ impl AppStatus {
             last_error: progress
                 .last_error
                 .as_ref()
-                .map(|(at, message)| LastError { message: message.clone(), at: *at }),
+                .map(|(at, message)| LastError { message: message.clone(), at: wall(*at) }),
             last_close_time: progress
                 .closed_at
                 .and_then(|seconds| u64::try_from(seconds).ok())
                 .map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
-            state: state(&progress),
+            state: self.state(&progress),
+        }
+    }
+}
+
+impl AppStatus {
+    /// A network that could go on but for a lock on the catalog says so.
+    fn state(&self, progress: &NetworkProgress) -> NetworkState {
+        let locked = self.lake.locked();
+        match (&progress.state, locked) {
+            (PipelineState::CatchingUp | PipelineState::Following, Some(error)) => {
+                NetworkState::Retrying { reason: error.to_string() }
+            }
+            (_, _) => state(progress),
         }
     }
 }
@@ -101,6 +114,12 @@ fn lacking(lacking: &Lacking) -> LackingTables {
     let ledgers = lacking.ledgers.ranges().map(|range| (range.start().get(), range.end().get()));
     let tables = lacking.tables.iter().map(|table| (*table).to_owned());
     LackingTables { ledgers: ledgers.collect(), tables: tables.collect() }
+}
+
+/// When something was, by the wall clock as it is now: what is shown is its age, which no jump of the clock changes.
+fn wall(then: Instant) -> SystemTime {
+    let now = SystemTime::now();
+    now.checked_sub(then.elapsed()).unwrap_or(now)
 }
 
 fn state(progress: &NetworkProgress) -> NetworkState {
@@ -129,7 +148,7 @@ impl StatusSource for AppStatus {
             daemon: DaemonStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
-                started_at: self.started_at,
+                started_at: wall(self.started),
                 lake_path: self.lake.path().display().to_string(),
                 rss_bytes: rss_bytes(),
             },
@@ -146,14 +165,14 @@ impl StatusSource for AppStatus {
                 write: TimeStatistics { average: queue.write.average(), max: queue.write.max },
             },
             maintenance: MaintenanceStatus {
-                last_run_at: maintenance.last_run_at,
+                last_run_at: maintenance.last_run_at.map(wall),
                 runs: maintenance.runs,
                 merged_files: maintenance.merged_files,
                 created_files: maintenance.created_files,
                 wal_checkpoints: maintenance.wal_checkpoints,
-                last_wal_checkpoint_at: maintenance.last_wal_checkpoint_at,
+                last_wal_checkpoint_at: maintenance.last_wal_checkpoint_at.map(wall),
                 wal_bytes: self.lake.wal_bytes(),
-                last_error: maintenance.last_error.map(|(at, message)| LastError { message, at }),
+                last_error: maintenance.last_error.map(|(at, message)| LastError { message, at: wall(at) }),
             },
             taken_at: SystemTime::now(),
         }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -32,10 +32,20 @@ pub(super) struct Job {
     store: JobStore,
 }
 
+/// A chunk in work.
+#[derive(Debug)]
+struct AtWork {
+    range: LedgerRange,
+    done: Arc<AtomicU64>,
+    starved: Arc<AtomicBool>,
+    /// Why it waits before it tries again; empty when it does not.
+    retrying: String,
+}
+
 /// What a job is doing, in this process.
 #[derive(Debug, Default)]
 struct Now {
-    active: BTreeMap<LedgerSeq, (LedgerRange, Arc<AtomicU64>, String)>,
+    active: BTreeMap<LedgerSeq, AtWork>,
     workers: u32,
     waits_for: String,
     limited_by: &'static str,
@@ -134,7 +144,13 @@ impl Job {
 
     pub(super) fn begins(&self, chunk: &Chunk) -> Active<'_> {
         let start = chunk.range.start();
-        self.now().active.insert(start, (chunk.range, Arc::clone(&chunk.done), String::new()));
+        let at_work = AtWork {
+            range: chunk.range,
+            done: Arc::clone(&chunk.done),
+            starved: Arc::clone(&chunk.starved),
+            retrying: String::new(),
+        };
+        self.now().active.insert(start, at_work);
         Active { job: self, start }
     }
 
@@ -147,7 +163,7 @@ impl Job {
     /// Ledgers stored or in work, in this process.
     pub(super) fn ledgers_done(&self) -> u64 {
         let now = self.now();
-        now.stored + now.active.values().map(|(_, done, _)| done.load(Ordering::Relaxed)).sum::<u64>()
+        now.stored + now.active.values().map(|chunk| chunk.done.load(Ordering::Relaxed)).sum::<u64>()
     }
 
     pub(super) fn waits_for(&self, what: String) {
@@ -190,9 +206,9 @@ impl Job {
             active: now
                 .active
                 .values()
-                .map(|(range, done, retrying)| (*range, done.load(Ordering::Relaxed), retrying.clone()))
+                .map(|chunk| (chunk.range, chunk.done.load(Ordering::Relaxed), chunk.retrying.clone()))
                 .collect(),
-            waits_for: now.waits_for.clone(),
+            waits_for: now.waits_for(),
             limited_by: now.limited_by,
             ledgers_per_second: rate,
             bytes_written: now.bytes,
@@ -200,11 +216,22 @@ impl Job {
     }
 }
 
+impl Now {
+    /// What all of it waits for; empty when some of it does not wait.
+    fn waits_for(&self) -> String {
+        let starved = |chunk: &AtWork| chunk.starved.load(Ordering::Relaxed);
+        if self.waits_for.is_empty() && !self.active.is_empty() && self.active.values().all(starved) {
+            return "waits for the source: no worker has a ledger".to_owned();
+        }
+        self.waits_for.clone()
+    }
+}
+
 impl Active<'_> {
     /// Says why the chunk waits before it tries again; nothing when it tries.
     pub(super) fn retries(&self, why: String) {
-        if let Some((_, _, retrying)) = self.job.now().active.get_mut(&self.start) {
-            *retrying = why;
+        if let Some(chunk) = self.job.now().active.get_mut(&self.start) {
+            chunk.retrying = why;
         }
     }
 }

@@ -420,11 +420,24 @@ impl Backfill {
             }
             None => 0,
         };
-        Ok(JobView { activity: job.activity(), record, stored })
+        let mut activity = job.activity();
+        if record.state == JobState::Running
+            && let Some(locked) = self.engine.shared.lake.locked()
+        {
+            activity.waits_for = locked.to_string();
+        }
+        Ok(JobView { activity, record, stored })
     }
 
     fn job(&self, id: u32) -> Result<Arc<Job>, BackfillError> {
-        self.jobs().get(&id).map(|entry| Arc::clone(&entry.job)).ok_or(BackfillError::UnknownJob { id })
+        let known = self.jobs().get(&id).map(|entry| Arc::clone(&entry.job));
+        match known {
+            Some(job) => Ok(job),
+            // One whose file could not be read at start is not unknown.
+            None => {
+                Err(self.store.trouble(id).map_or(BackfillError::UnknownJob { id }, BackfillError::Store))
+            }
+        }
     }
 
     /// All jobs, newest first.

@@ -287,8 +287,8 @@ async fn worker(round: Arc<Round>, place: u32, places: watch::Receiver<u32>) -> 
 async fn store(round: &Round, work: Work) {
     let Work { range, replaces } = work;
     let Round { engine, task, job, .. } = round;
-    let (done, cancel) = (Arc::default(), round.stop.clone());
-    let chunk = Chunk { range, replaces, job: job.id().to_string(), done, cancel };
+    let (done, starved, cancel) = (Arc::default(), Arc::default(), round.stop.clone());
+    let chunk = Chunk { range, replaces, job: job.id().to_string(), done, starved, cancel };
     let active = job.begins(&chunk);
     let mut waits = delays();
     let mut tries_of_missing = 0;
@@ -319,8 +319,12 @@ async fn store(round: &Round, work: Work) {
                 return;
             }
             tries_of_missing += 1;
-            if tries_of_missing >= MISSING_TRIES && is_behind(task, *seq).await {
-                class = Class::Corrupt;
+            if tries_of_missing >= MISSING_TRIES {
+                match round.stop.run_until_cancelled(is_behind(task, *seq)).await {
+                    Some(true) => class = Class::Corrupt,
+                    Some(false) => {}
+                    None => return,
+                }
             }
         }
         match class {
@@ -353,6 +357,18 @@ async fn is_behind(task: &NetworkTask, seq: LedgerSeq) -> bool {
     task.source.tip().await.is_ok_and(|tip| tip.is_some_and(|tip| tip > seq))
 }
 
+/// The ledger, or all of the object that holds it where that is not what it should be.
+fn at_fault(
+    task: &NetworkTask,
+    error: &PipelineError,
+    seq: LedgerSeq,
+    range: LedgerRange,
+) -> Option<LedgerRange> {
+    let each = task.source.ledgers_per_object().filter(|_| error.is_of_object()).unwrap_or(1).max(1);
+    let last = (seq.get() - seq.get() % each).saturating_add(each - 1);
+    LedgerRange::new(seq, LedgerSeq::new(last).min(range.end()))
+}
+
 /// Parks the ledger at fault, or the whole chunk where that is not known, and gives what is around it back to the queue.
 fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
     let Round { engine, task, job, .. } = round;
@@ -364,8 +380,9 @@ fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
         }
     };
     let is_few = job.record().parked.len() < MAX_PARKED;
-    let fault = error.ledger().filter(|seq| range.contains(*seq) && is_few && !replaces);
-    let parked = fault.and_then(|seq| LedgerRange::new(seq, seq)).unwrap_or(range);
+    let is_known = is_few && !replaces && !error.is_other_network();
+    let fault = error.ledger().filter(|seq| range.contains(*seq) && is_known);
+    let parked = fault.and_then(|seq| at_fault(task, error, seq, range)).unwrap_or(range);
     let reason = error.to_string();
     tracing::error!(network = %task.name, job = job.id(), range = %parked, error = reason, "ledgers parked");
     job.note(|record| {

@@ -11,16 +11,21 @@ use crate::{
 /// Places that are looked at.
 const PLACES: u64 = 12;
 
+/// Places that cannot be read before the source counts as one that cannot be, when none could be before.
+const UNREAD: u32 = 2;
+
 /// Ledgers that are read at each.
 const LEDGERS: u32 = 4;
 
-/// A few ledgers from places spread evenly over `missing`. Places whose ledgers are corrupt or not there are passed over:
-/// what they hold up is their own chunks, the rest must be planned.
+/// A few ledgers from places spread evenly over `missing`. Places whose ledgers are corrupt, not there or cannot be read are
+/// passed over: what they hold up is their own chunks, the rest must be planned. A source that cannot be read anywhere
+/// is an error.
 pub(super) async fn ledgers(
     source: &dyn Source,
     missing: &[LedgerRange],
 ) -> Result<Vec<(LedgerSeq, Vec<RawLedger>)>, SourceError> {
     let mut all = Vec::new();
+    let (mut unread, mut last) = (0, None);
     for range in places(missing) {
         let ledgers = source.ledgers(range.start(), Some(range.end()));
         match ledgers.try_collect::<Vec<_>>().await {
@@ -28,10 +33,19 @@ pub(super) async fn ledgers(
             Err(error) if error.class() == Class::Corrupt || matches!(error, SourceError::Missing { .. }) => {
                 tracing::warn!(range = %range, error = %error, "left out of the sample");
             }
+            // Each may have taken its time.
+            Err(error @ SourceError::Io { .. }) if !all.is_empty() || unread < UNREAD => {
+                unread += 1;
+                tracing::warn!(range = %range, error = %error, "left out of the sample");
+                last = Some(error);
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(all)
+    match last.filter(|_| all.is_empty()) {
+        Some(error) => Err(error),
+        None => Ok(all),
+    }
 }
 
 /// Short ranges spread evenly over the ledgers of `missing`.

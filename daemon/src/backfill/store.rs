@@ -63,6 +63,20 @@ impl JobStore {
         stems.max().unwrap_or(0)
     }
 
+    /// What is wrong with the file of a job; `None` when there is no such file.
+    pub(super) fn trouble(&self, id: u32) -> Option<StoreError> {
+        let path = self.path(id);
+        let error = match fs::read(&path) {
+            Ok(text) => match serde_json::from_slice::<Record>(&text) {
+                Ok(_) => io::Error::other("it could not be read at the start: start the daemon again"),
+                Err(error) => error.into(),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => error,
+        };
+        Some(StoreError { action: "read", path, error })
+    }
+
     /// All records that can be read, ascending by id, and what is wrong with the others.
     pub(super) fn load(&self) -> (Vec<Record>, Vec<StoreError>) {
         let (mut records, mut errors) = (Vec::<Record>::new(), Vec::new());

@@ -15,6 +15,6 @@ pub use error::ConfigError;
 pub use layers::{Layers, Origin};
 pub use settings::{
     BatchSettings, LakeSection, LogFormat, LogSettings, MaintenanceSection, NetworkSettings, QuerySection,
-    Settings, SourceSettings, known_passphrase, validate_network_name,
+    READ_TIMEOUT, Settings, SourceSettings, known_passphrase, validate_network_name,
 };
 pub use value::StartText;

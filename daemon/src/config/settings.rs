@@ -9,7 +9,7 @@ use super::{
         StampsFile,
     },
     layers::Layers,
-    value::StartText,
+    value::{DurationText, StartText},
 };
 
 /// The whole configuration, validated.
@@ -97,6 +97,8 @@ pub enum SourceSettings {
     Filesystem {
         /// The folder that holds `.config.json`.
         path: PathBuf,
+        /// Time after which a read that brings nothing is given up, to be tried again.
+        timeout: Duration,
     },
     /// The network built into the program.
     Simulated {
@@ -122,7 +124,7 @@ impl SourceSettings {
     /// The same source, as fast as it can.
     fn without_rate(self) -> Self {
         match self {
-            Self::Filesystem { path } => Self::Filesystem { path },
+            Self::Filesystem { path, timeout } => Self::Filesystem { path, timeout },
             Self::Simulated { density, seed, first_ledger, .. } => {
                 Self::Simulated { density, seed, first_ledger, ledgers_per_second: None }
             }
@@ -201,6 +203,9 @@ pub enum LogFormat {
     /// JSON lines on stderr.
     Json,
 }
+
+/// Time without a byte after which a read of a source is given up, unless a setting says otherwise.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The passphrase of a public network by its customary name.
 pub fn known_passphrase(name: &str) -> Option<&'static str> {
@@ -500,7 +505,16 @@ fn source_settings(
         rate => Ok(rate),
     };
     match (file.filesystem, file.simulated, file.replay) {
-        (Some(fs), None, None) => Ok(SourceSettings::Filesystem { path: path(fs.path)? }),
+        (Some(fs), None, None) => Ok(SourceSettings::Filesystem {
+            path: path(fs.path)?,
+            timeout: match fs.timeout {
+                Some(DurationText(Duration::ZERO)) => {
+                    return Err(invalid(key, "`timeout` must be longer than 0".to_owned()));
+                }
+                Some(DurationText(timeout)) => timeout,
+                None => READ_TIMEOUT,
+            },
+        }),
         (None, Some(sim), None) => Ok(SourceSettings::Simulated {
             density: sim.density.as_deref().unwrap_or("sparse").parse().map_err(|_| {
                 invalid(key, "`density` is one of sparse, mixed, dense, everything".to_owned())

@@ -2,7 +2,10 @@
 //!
 //! Lives on the committer thread. Reads DuckLake's own tables, never writes them by hand.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use duckdb::{Config, Connection, Row};
 
@@ -14,6 +17,7 @@ use super::{
     batch::SealedFile,
     ddl::{ident, literal, qualified},
     dirs::LakeDirs,
+    encode::now_micros,
     error::LakeError,
 };
 
@@ -74,6 +78,8 @@ pub(crate) enum Failure {
 pub(crate) struct Catalog {
     dirs: LakeDirs,
     settings: CatalogSettings,
+    /// When it was opened, by the wall clock in microseconds and by the steady one.
+    opened: (i64, Instant),
     /// Where data files are looked for; the lake's own folder unless set.
     data: Option<PathBuf>,
     /// `None` after an instance broke, until the next use.
@@ -83,9 +89,18 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// Opens the instance and attaches the lake, creating the catalog when it is new.
     pub(crate) fn open(dirs: LakeDirs, settings: CatalogSettings) -> Result<Self, LakeError> {
-        let mut catalog = Self { dirs, settings, data: None, connection: None };
+        let mut catalog =
+            Self { dirs, settings, opened: (now_micros(), Instant::now()), data: None, connection: None };
         catalog.connection()?;
         Ok(catalog)
+    }
+
+    /// Microseconds since the Unix epoch by which things are old enough to be deleted. A wall clock that jumps ahead makes
+    /// nothing older, so nothing goes that a reader still needs.
+    pub(crate) fn now_for_ages(&self) -> i64 {
+        let (wall, steady) = self.opened;
+        let passed = i64::try_from(steady.elapsed().as_micros()).unwrap_or(i64::MAX);
+        now_micros().min(wall.saturating_add(passed))
     }
 
     /// The directories.

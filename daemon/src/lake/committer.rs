@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use lake_core::{Hash32, LedgerRange, LedgerSeq};
@@ -43,8 +43,6 @@ pub struct Watermark {
     pub head: Option<LedgerSeq>,
     /// Snapshot of the newest commit of this run; `None` before it.
     pub snapshot_id: Option<i64>,
-    /// When that was.
-    pub committed_at: Option<SystemTime>,
 }
 
 /// The networks of a lake and how far each is; read by everyone, written by the committer.
@@ -241,7 +239,8 @@ impl Committer {
             self.queue.shared.beat();
             match apply(&mut self.catalog) {
                 Err(Failure::Refused(error)) if error.is_locked() => {
-                    if started.elapsed() >= self.lock_retry {
+                    self.queue.shared.locked(Some(started));
+                    if started.elapsed() >= self.lock_retry || self.queue.shared.aborted() {
                         let path = self.catalog.dirs().catalog();
                         return Err(Failure::Refused(LakeError::CatalogLocked {
                             path,
@@ -251,7 +250,10 @@ impl Committer {
                     thread::sleep(pause);
                     pause = pause.saturating_mul(2).min(LOCK_PAUSE.1);
                 }
-                other => return other,
+                other => {
+                    self.queue.shared.locked(None);
+                    return other;
+                }
             }
         }
     }
@@ -339,7 +341,6 @@ impl Committer {
         self.publish(network, |mark| {
             mark.lacking = Arc::new(Lacking::without(&mark.lacking, range, only));
             mark.snapshot_id = Some(at.id);
-            mark.committed_at = Some(SystemTime::now());
         });
     }
 
@@ -351,7 +352,6 @@ impl Committer {
             mark.leftovers = Arc::new(mark.leftovers.without(range));
             mark.lacking = Arc::new(Lacking::without(&mark.lacking, range, &tables));
             mark.snapshot_id = Some(at.id);
-            mark.committed_at = Some(SystemTime::now());
         });
         self.edges.remove(network);
         if let Err(error) = self.damage.replace(network, Proven::Whole(range), Vec::new()) {
@@ -377,7 +377,6 @@ impl Committer {
             precedes = range.end().next().is_some_and(|s| coverage.contains(s));
             coverage.insert(range);
             mark.snapshot_id = Some(at.id);
-            mark.committed_at = Some(SystemTime::now());
         });
         // Only the ends of stored ranges are kept: as many as there are ranges.
         let edges = self.edges.entry(network.clone()).or_default();

@@ -154,7 +154,7 @@ pub enum LakeError {
         reason: String,
     },
     /// The catalog stayed locked by another process.
-    #[error("catalog {}: locked by another process for {} s: end the program that holds a write transaction on it", path.display(), waited.as_secs())]
+    #[error("catalog {}: locked by another process for {} s: end the program that holds a write transaction on it; nothing committed is lost and writing goes on afterwards", path.display(), waited.as_secs())]
     CatalogLocked {
         /// The catalog file.
         path: PathBuf,

@@ -5,13 +5,12 @@ use std::{
     fmt::Write,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use super::{
     catalog::{Catalog, meta},
     ddl::literal,
-    encode::now_micros,
     error::LakeError,
     merge::MergeReport,
     open::Lake,
@@ -31,7 +30,7 @@ pub struct MaintenanceStats {
     /// Runs of any kind.
     pub runs: u64,
     /// When the last one ended.
-    pub last_run_at: Option<SystemTime>,
+    pub last_run_at: Option<Instant>,
     /// Swaps of small files for a larger one per table.
     pub merges: u64,
     /// Files that were replaced.
@@ -51,9 +50,9 @@ pub struct MaintenanceStats {
     /// Checkpoints of the catalog's WAL.
     pub wal_checkpoints: u64,
     /// When the last one ended.
-    pub last_wal_checkpoint_at: Option<SystemTime>,
+    pub last_wal_checkpoint_at: Option<Instant>,
     /// The last failure and when it was.
-    pub last_error: Option<(SystemTime, String)>,
+    pub last_error: Option<(Instant, String)>,
 }
 
 /// The running timer. Dropping it ends it after the step in hand.
@@ -143,7 +142,7 @@ impl Lake {
 
     /// Counts a run, and says once in the log what failed in it.
     fn note_run(&self, what: &'static str, result: Result<(), LakeError>) {
-        let now = SystemTime::now();
+        let now = Instant::now();
         if let Err(error) = &result {
             tracing::warn!(what, error = %error, "maintenance failed, it is tried again");
         }
@@ -219,7 +218,7 @@ fn tick(lake: &Lake, timers: &mut Timers, stopped: &dyn Fn() -> bool) {
         let done = lake.keeper().checkpoint(false).map(|_| {
             lake.note(|stats| {
                 stats.wal_checkpoints = stats.wal_checkpoints.saturating_add(1);
-                stats.last_wal_checkpoint_at = Some(SystemTime::now());
+                stats.last_wal_checkpoint_at = Some(Instant::now());
             });
         });
         lake.note_run("wal checkpoint", done);
@@ -237,8 +236,8 @@ fn timed<T>(work: impl FnOnce() -> Result<T, LakeError>) -> Result<(T, Duration)
 }
 
 /// `TIMESTAMPTZ` text of the moment `age` ago.
-fn moment(age: Duration) -> String {
-    let micros = now_micros().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+fn moment(catalog: &Catalog, age: Duration) -> String {
+    let micros = catalog.now_for_ages().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
     format!("make_timestamptz({micros}::BIGINT)")
 }
 
@@ -248,7 +247,7 @@ fn expire(catalog: &mut Catalog, age: Duration, step: usize) -> Result<u64, Lake
     let sql = format!(
         "SELECT snapshot_id::BIGINT FROM {snapshots} WHERE snapshot_time::TIMESTAMPTZ < {} \
          AND snapshot_id < (SELECT max(snapshot_id) FROM {snapshots}) ORDER BY 1 LIMIT {step}",
-        moment(age)
+        moment(catalog, age)
     );
     let old: Vec<i64> = catalog.rows("list old snapshots", &sql, |r| r.get(0))?;
     if old.is_empty() {
@@ -273,7 +272,7 @@ fn clean(catalog: &mut Catalog, age: Duration) -> Result<u64, LakeError> {
         "SELECT max(t)::VARCHAR, count(*)::UBIGINT FROM (SELECT schedule_start::TIMESTAMPTZ AS t FROM {} \
          WHERE schedule_start::TIMESTAMPTZ < {} ORDER BY t LIMIT {CLEAN_STEP})",
         meta("ducklake_files_scheduled_for_deletion"),
-        moment(age)
+        moment(catalog, age)
     );
     let found = catalog.rows("list files to be deleted", &sql, |r| {
         Ok((r.get::<_, Option<String>>(0)?, r.get::<_, u64>(1)?))

@@ -157,6 +157,12 @@ impl Lake {
         self.queue.heartbeat_age()
     }
 
+    /// What keeps the committer waiting when another process keeps the catalog locked.
+    pub fn locked(&self) -> Option<LakeError> {
+        let since = self.queue.stats().locked_since?;
+        Some(LakeError::CatalogLocked { path: self.catalog_path(), waited: since.elapsed() })
+    }
+
     /// The networks that were added, in the order of their names.
     pub fn network_names(&self) -> Vec<NetworkName> {
         self.networks.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()

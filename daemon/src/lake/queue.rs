@@ -15,7 +15,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::{
     batch::{Commit, Lane, SealedBatch},
     committer::Committer,
-    encode::now_micros,
     error::LakeError,
     settings::QueueSettings,
 };
@@ -56,6 +55,8 @@ pub struct QueueStats {
     pub wait: Timing,
     /// Time of the transaction with its checks.
     pub write: Timing,
+    /// Since when another process keeps the catalog locked; `None` when none does.
+    pub locked_since: Option<Instant>,
 }
 
 /// A measured duration.
@@ -125,7 +126,9 @@ pub(crate) struct QueueShared {
     backfill_space: Arc<Semaphore>,
     byte_space: Arc<Semaphore>,
     byte_permits: u32,
-    /// Milliseconds since the Unix epoch at which the committer last showed life.
+    /// When the queue was made. Not the wall clock: that one jumps.
+    origin: Instant,
+    /// Milliseconds after `origin` at which the committer last showed life.
     heartbeat: AtomicU64,
 }
 
@@ -149,6 +152,7 @@ impl WriteQueue {
             backfill_space: Arc::new(Semaphore::new(batches - reserved)),
             byte_space: Arc::new(Semaphore::new(usize::try_from(byte_permits).unwrap_or(1))),
             byte_permits,
+            origin: Instant::now(),
             heartbeat: AtomicU64::new(0),
         };
         shared.beat();
@@ -177,8 +181,8 @@ impl WriteQueue {
 
     /// Time since the committer last showed life. It does so at least every second when it is well.
     pub fn heartbeat_age(&self) -> Duration {
-        let then = self.shared.heartbeat.load(Ordering::Relaxed);
-        Duration::from_millis(now_millis().saturating_sub(then))
+        let then = Duration::from_millis(self.shared.heartbeat.load(Ordering::Relaxed));
+        self.shared.origin.elapsed().saturating_sub(then)
     }
 
     /// Takes no more batches; those in it are still committed, or failed when `abort`.
@@ -270,6 +274,13 @@ impl QueueShared {
         self.lock().aborted
     }
 
+    /// Another process keeps the catalog locked since `then`, or does no more.
+    pub(crate) fn locked(&self, then: Option<Instant>) {
+        let mut state = self.lock();
+        let since = &mut state.stats.locked_since;
+        *since = then.map(|then| since.map_or(then, |before| before.min(then)));
+    }
+
     /// Counts a finished job.
     pub(crate) fn finished(&self, bytes: u64, waited: Duration, result: &Result<Commit, LakeError>) {
         let mut state = self.lock();
@@ -294,7 +305,8 @@ impl QueueShared {
 
     /// The committer lives.
     pub(crate) fn beat(&self) {
-        self.heartbeat.store(now_millis(), Ordering::Relaxed);
+        let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heartbeat.store(now, Ordering::Relaxed);
     }
 
     /// The committer ended, for whatever reason: nobody waits for it any longer.
@@ -314,8 +326,4 @@ impl QueueShared {
         self.backfill_space.close();
         self.byte_space.close();
     }
-}
-
-fn now_millis() -> u64 {
-    u64::try_from(now_micros() / 1000).unwrap_or(0)
 }

@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -36,6 +36,9 @@ const WAITING: usize = 64;
 
 /// Longest time that a chunk keeps a CPU slot while others wait for one.
 const TURN: Duration = Duration::from_millis(100);
+
+/// A source that gives no ledger for so long is waited for, and the job says so.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Chunks at work at once: well below the 512 blocking threads of the runtime, which reading and live work need too.
 const MOST_CHUNKS: usize = 128;
@@ -82,6 +85,8 @@ pub struct Chunk {
     pub job: String,
     /// Ledgers worked so far.
     pub done: Arc<AtomicU64>,
+    /// Whether it waits for the source.
+    pub starved: Arc<AtomicBool>,
     /// Gives the chunk up, within a ledger's time.
     pub cancel: CancellationToken,
 }
@@ -112,8 +117,9 @@ pub async fn run_chunk(
     let fed = tokio::select! {
         biased;
         () = chunk.cancel.cancelled() => Err(PipelineError::Lake(LakeError::Closed)),
-        fed = feed(shared, task, chunk.range, ledgers) => fed,
+        fed = feed(shared, task, chunk, ledgers) => fed,
     };
+    chunk.starved.store(false, Ordering::Relaxed);
     // The channel is closed now: the thread ends with what it has. Its own error is the earlier one.
     let sealed = working.await??;
     fed?;
@@ -124,13 +130,22 @@ pub async fn run_chunk(
 async fn feed(
     shared: &Shared,
     task: &NetworkTask,
-    range: LedgerRange,
+    chunk: &Chunk,
     ledgers: mpsc::Sender<(RawLedger, Share)>,
 ) -> Result<(), PipelineError> {
+    let range = chunk.range;
     let mut stream = task.source.ledgers(range.start(), Some(range.end()));
     let mut next = Some(range.start());
     while let Some(expected) = next.filter(|seq| *seq <= range.end()) {
-        let ledger = match stream.next().await {
+        let ledger = match tokio::time::timeout(SLOW, stream.next()).await {
+            Ok(ledger) => ledger,
+            Err(_) => {
+                chunk.starved.store(true, Ordering::Relaxed);
+                stream.next().await
+            }
+        };
+        chunk.starved.store(false, Ordering::Relaxed);
+        let ledger = match ledger {
             Some(ledger) => ledger?,
             None => {
                 let detail = "the source ended before it; check that it reaches so far".to_owned();

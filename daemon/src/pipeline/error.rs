@@ -54,6 +54,17 @@ impl PipelineError {
         }
     }
 
+    /// Whether the ledger is one of another network. Those beside it are then in doubt too: a ledger without transactions
+    /// does not show whose it is.
+    pub fn is_other_network(&self) -> bool {
+        matches!(self, Self::Refused { reason: RefusedBy::Decode(DecodeError::Passphrase { .. }), .. })
+    }
+
+    /// Whether the whole object is at fault that holds the ledger.
+    pub fn is_of_object(&self) -> bool {
+        matches!(self, Self::Source(SourceError::Corrupt { .. }))
+    }
+
     /// How to act on it.
     pub fn class(&self) -> Class {
         match self {

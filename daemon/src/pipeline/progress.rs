@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use lake_core::LedgerSeq;
@@ -71,7 +71,7 @@ pub struct NetworkProgress {
     /// CPU time of all committed batches by stage.
     pub cpu: StageTimes,
     /// Last error and when.
-    pub last_error: Option<(SystemTime, String)>,
+    pub last_error: Option<(Instant, String)>,
     /// When the network started and when its last commit was.
     pub started: Instant,
     /// Last commit.
@@ -132,7 +132,7 @@ impl Progress {
         self.0.send_if_modified(|p| {
             let changed = p.state != state;
             if let NetworkState::Retrying(message) | NetworkState::Stopped(message) = &state {
-                p.last_error = Some((SystemTime::now(), message.clone()));
+                p.last_error = Some((Instant::now(), message.clone()));
             }
             p.state = state;
             changed

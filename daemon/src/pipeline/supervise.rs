@@ -26,6 +26,9 @@ pub struct Start {
 /// How often the tip of the source is asked for.
 const TIP_INTERVAL: Duration = Duration::from_secs(2);
 
+/// A network that was tried again is well after so long without an error, even when no ledger came.
+const SETTLED: Duration = Duration::from_secs(60);
+
 /// Runs a network until it is finished, stopped or cancelled.
 pub async fn supervise(shared: Shared, task: NetworkTask, start: Start) {
     let done = shared.cancel.child_token();
@@ -90,14 +93,28 @@ fn stop(shared: &Shared, task: &NetworkTask, error: &PipelineError) {
 }
 
 async fn run(shared: &Shared, task: &NetworkTask, start: Start) -> Result<RangeEnd, PipelineError> {
-    task.progress.set_state(NetworkState::Starting);
-    let from = first_ledger(shared, task, start.start).await?;
+    // What failed counts as failing until something is committed again, or nothing went wrong for a while.
+    let is_retry = matches!(task.progress.get().state, NetworkState::Retrying(_));
+    if !is_retry {
+        task.progress.set_state(NetworkState::Starting);
+    }
+    let Some(from) = shared.cancel.run_until_cancelled(first_ledger(shared, task, start.start)).await else {
+        return Ok(RangeEnd::Cancelled);
+    };
+    let from = from?;
     if start.end.is_some_and(|end| from > end) {
         return Ok(RangeEnd::Complete);
     }
     tracing::info!(network = %task.name, from = %from, source = task.source.describe(), "ingesting");
-    task.progress.set_state(NetworkState::CatchingUp);
-    run_range(shared, task, from, start.end).await
+    let run = run_range(shared, task, from, start.end);
+    tokio::pin!(run);
+    if is_retry && let Ok(end) = tokio::time::timeout(SETTLED, &mut run).await {
+        return end;
+    }
+    if !matches!(task.progress.get().state, NetworkState::Following) {
+        task.progress.set_state(NetworkState::CatchingUp);
+    }
+    run.await
 }
 
 /// The ledger after the last stored one; for an empty lake, or when the settings name a later one, what they say.
@@ -127,11 +144,12 @@ async fn watch_tip(task: NetworkTask, done: tokio_util::sync::CancellationToken)
     let mut ticks = tokio::time::interval(TIP_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            () = done.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        match task.source.tip().await {
+        let tip = async {
+            ticks.tick().await;
+            task.source.tip().await
+        };
+        let Some(tip) = done.run_until_cancelled(tip).await else { return };
+        match tip {
             Ok(Some(tip)) => task.progress.saw_tip(tip),
             Ok(None) => {}
             Err(error @ SourceError::Empty { .. }) => {

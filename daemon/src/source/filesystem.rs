@@ -6,7 +6,7 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -17,8 +17,10 @@ use tokio::task::JoinHandle;
 
 use super::{
     Source, SourceError,
+    reads::{Meter, Reads},
     sep54::{Layout, Manifest, first_of_name, is_object},
 };
+use crate::config::READ_TIMEOUT;
 
 /// How often the next object of a followed directory is looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -39,13 +41,20 @@ pub struct Filesystem {
 struct Inner {
     path: PathBuf,
     network: Network,
-    layout: Mutex<Option<Layout>>,
+    layout: OnceLock<Layout>,
+    reads: Reads,
 }
 
 impl Filesystem {
     /// The directory at `path`, which must say that it belongs to `network`.
     pub fn new(path: &Path, network: Network) -> Self {
-        Self { inner: Arc::new(Inner { path: path.to_owned(), network, layout: Mutex::new(None) }) }
+        Self::with_timeout(path, network, READ_TIMEOUT)
+    }
+
+    /// The same, where a read that brings nothing for `timeout` is given up.
+    pub fn with_timeout(path: &Path, network: Network, timeout: Duration) -> Self {
+        let (path, layout, reads) = (path.to_owned(), OnceLock::new(), Reads::new(timeout));
+        Self { inner: Arc::new(Inner { path, network, layout, reads }) }
     }
 
     /// Whether the object of this ledger exists; errors count as no.
@@ -82,42 +91,37 @@ impl Source for Filesystem {
 
     fn oldest(&self) -> BoxFuture<'_, Result<LedgerSeq, SourceError>> {
         let inner = self.inner.clone();
-        Box::pin(blocking(move || {
-            let (first, _) = inner.end_object(Side::Oldest)?;
+        Box::pin(async move {
+            let first = inner.clone().run(|inner: &Inner, meter: &Meter| {
+                let (first, layout) = inner.end_object(Side::Oldest, meter)?;
+                let first = LedgerSeq::new(first);
+                let (path, _) = inner.find(first, layout)?.ok_or_else(|| inner.empty())?;
+                Ok((first, path))
+            });
+            let (first, path) = first.await?;
             // The name of the first object may begin before the first ledger: the batch inside tells.
-            let object = inner.read_object(LedgerSeq::new(first))?;
+            let of = path.clone();
+            let object = inner.reads.run(&path, move |meter| read(&of, first, meter)).await?;
             let (_, _, ledgers) = decode::split_batch(&object.bytes, &object.origin)?;
             ledgers.first().map(|l| l.seq).ok_or_else(|| inner.empty())
-        }))
+        })
     }
 
     fn tip(&self) -> BoxFuture<'_, Result<Option<LedgerSeq>, SourceError>> {
-        let inner = self.inner.clone();
-        Box::pin(blocking(move || {
-            let (first, layout) = inner.end_object(Side::Newest)?;
+        let newest = |inner: &Inner, meter: &Meter| {
+            let (first, layout) = inner.end_object(Side::Newest, meter)?;
             Ok(Some(LedgerSeq::new(layout.object_range(LedgerSeq::new(first)).1)))
-        }))
+        };
+        Box::pin(self.inner.clone().run(newest))
     }
 
     fn ledgers_per_object(&self) -> Option<u32> {
-        self.inner.layout().ok().map(|layout| layout.ledgers_per_batch)
+        // As far as it is known: looking it up could hang here.
+        self.inner.layout.get().map(|layout| layout.ledgers_per_batch)
     }
 
     fn describe(&self) -> String {
         format!("filesystem {}", self.inner.path.display())
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
-) -> Result<T, SourceError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(SourceError::Io {
-            path: PathBuf::new(),
-            doing: "a reading task ended early",
-            error: std::io::Error::other(error),
-        }),
     }
 }
 
@@ -186,8 +190,7 @@ impl Reader {
             && (self.reads.is_empty() || self.read_bytes < READ_AHEAD_BYTES)
             && let Some(seq) = self.next_read
         {
-            let inner = self.inner.clone();
-            let found = blocking(move || {
+            let found = self.inner.clone().run(move |inner: &Inner, _: &Meter| {
                 let layout = inner.layout()?;
                 Ok((layout, inner.find(seq, layout)?))
             });
@@ -199,7 +202,11 @@ impl Reader {
                 return self.missing(seq).await;
             };
             let (from, until, inner) = (seq, self.until, self.inner.clone());
-            let read = tokio::task::spawn_blocking(move || inner.ledgers_of(&path, from, until, layout));
+            let read = tokio::spawn(async move {
+                let (of, object) = (inner.clone(), path.clone());
+                let read = move |meter: &Meter| of.ledgers_of(&object, (from, until), layout, meter);
+                inner.reads.run(&path, read).await
+            });
             self.reads.push_back((size, read));
             self.read_bytes += size;
             let last = layout.object_range(seq).1;
@@ -210,11 +217,10 @@ impl Reader {
 
     /// The next object is not there: an error when it should be, else a reason to wait.
     async fn missing(&self, seq: LedgerSeq) -> Result<(), SourceError> {
-        let inner = self.inner.clone();
         let (until, origin) = (self.until, self.inner.path.display().to_string());
-        blocking(move || {
+        let missing = move |inner: &Inner, meter: &Meter| {
             let layout = inner.layout()?;
-            let newest = match inner.end_object(Side::Newest) {
+            let newest = match inner.end_object(Side::Newest, meter) {
                 Ok((first, _)) => Some(layout.object_range(LedgerSeq::new(first)).1),
                 Err(SourceError::Empty { .. }) => None,
                 Err(error) => return Err(error),
@@ -242,12 +248,21 @@ impl Reader {
                 }),
                 _ => Ok(()),
             }
-        })
-        .await
+        };
+        self.inner.clone().run(missing).await
     }
 }
 
 impl Inner {
+    /// Runs `work` on the directory where it may hang.
+    async fn run<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&Self, &Meter) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let of = self.clone();
+        self.reads.run(&self.path, move |meter| work(&of, meter)).await
+    }
+
     fn empty(&self) -> SourceError {
         SourceError::Empty {
             origin: self.path.display().to_string(),
@@ -257,9 +272,8 @@ impl Inner {
 
     /// Layout of the directory, from its `.config.json`, checked against the network once.
     fn layout(&self) -> Result<Layout, SourceError> {
-        let mut cached = self.layout.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(layout) = *cached {
-            return Ok(layout);
+        if let Some(layout) = self.layout.get() {
+            return Ok(*layout);
         }
         let path = self.path.join(".config.json");
         let mismatch =
@@ -300,8 +314,7 @@ impl Inner {
             ledgers_per_batch: manifest.ledgers_per_batch,
             batches_per_partition: manifest.batches_per_partition,
         };
-        *cached = Some(layout);
-        Ok(layout)
+        Ok(*self.layout.get_or_init(|| layout))
     }
 
     /// Path and size of the object that holds `seq`, under either suffix. Lakes that were copied together without
@@ -323,7 +336,7 @@ impl Inner {
     }
 
     /// First ledger, by name, of the oldest or newest object.
-    fn end_object(&self, side: Side) -> Result<(u32, Layout), SourceError> {
+    fn end_object(&self, side: Side, meter: &Meter) -> Result<(u32, Layout), SourceError> {
         let layout = self.layout()?;
         let pick =
             |directory: &Path, want: &dyn Fn(&str) -> bool| -> Result<Option<(u32, PathBuf)>, SourceError> {
@@ -331,6 +344,7 @@ impl Inner {
                 let mut best: Option<(u32, PathBuf)> = None;
                 for entry in fs::read_dir(directory).map_err(io)? {
                     let entry = entry.map_err(io)?;
+                    meter.moves();
                     let name = entry.file_name();
                     let Some(name) = name.to_str().filter(|n| want(n)) else { continue };
                     let Some(first) = first_of_name(name) else { continue };
@@ -353,23 +367,15 @@ impl Inner {
         Ok((first, layout))
     }
 
-    fn read_object(&self, seq: LedgerSeq) -> Result<Object, SourceError> {
-        let layout = self.layout()?;
-        match self.find(seq, layout)? {
-            Some((path, _)) => read(&path, seq),
-            None => Err(self.empty()),
-        }
-    }
-
     /// The wanted ledgers of one object, each checked to be the one that the name promises.
     fn ledgers_of(
         &self,
         path: &Path,
-        from: LedgerSeq,
-        until: Option<LedgerSeq>,
+        (from, until): (LedgerSeq, Option<LedgerSeq>),
         layout: Layout,
+        meter: &Meter,
     ) -> Result<Vec<RawLedger>, SourceError> {
-        let object = read(path, from)?;
+        let object = read(path, from, meter)?;
         let corrupt = |reason: String| SourceError::Corrupt {
             origin: object.origin.clone(),
             seq: from,
@@ -411,10 +417,10 @@ impl Inner {
 }
 
 /// Reads and decompresses a whole object.
-fn read(path: &Path, seq: LedgerSeq) -> Result<Object, SourceError> {
+fn read(path: &Path, seq: LedgerSeq, meter: &Meter) -> Result<Object, SourceError> {
     let origin: Arc<str> = path.display().to_string().into();
     let packed =
-        fs::read(path).map_err(|error| SourceError::Io { path: path.to_owned(), doing: "read", error })?;
+        meter.file(path).map_err(|error| SourceError::Io { path: path.to_owned(), doing: "read", error })?;
     match unpack(&packed) {
         Ok(bytes) => Ok(Object { bytes: bytes.into(), origin }),
         Err(reason) => Err(SourceError::Corrupt { origin, seq, reason, evidence: packed.into() }),

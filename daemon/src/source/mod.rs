@@ -4,6 +4,7 @@
 mod error;
 mod filesystem;
 mod pace;
+mod reads;
 mod records;
 mod renumber;
 mod replay;
@@ -55,7 +56,9 @@ pub trait Source: Send + Sync + 'static {
 /// Opens a source. Touches nothing outside: the first use finds out whether it works.
 pub fn open(settings: &SourceSettings, network: &Network) -> Arc<dyn Source> {
     match settings {
-        SourceSettings::Filesystem { path } => Arc::new(Filesystem::new(path, network.clone())),
+        SourceSettings::Filesystem { path, timeout } => {
+            Arc::new(Filesystem::with_timeout(path, network.clone(), *timeout))
+        }
         SourceSettings::Simulated { density, seed, first_ledger, ledgers_per_second } => Arc::new(
             Simulated::new(network, *density, *seed, *ledgers_per_second)
                 .with_first(LedgerSeq::new(*first_ledger)),
