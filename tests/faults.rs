@@ -1,6 +1,8 @@
 //! Faults of every kind while the real programs run: what the user is told, that what is healthy goes on, and that
 //! everything is whole again once the fault is mended.
 
+#![allow(clippy::print_stdout, reason = "the figures of a suite are its output")]
+
 #[path = "faults/support.rs"]
 mod support;
 

@@ -10,8 +10,12 @@ use nix::{sys::stat::Mode, unistd::mkfifo};
 /// How long anything may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
-/// What a stop, a pause and a cancellation may take, whatever hangs.
+/// What a pause and a cancellation may take, whatever hangs.
 pub(crate) const PROMPT: Duration = Duration::from_secs(5);
+
+/// The same for a stop, which commits what is in flight too: seconds on a machine that tests keep busy. Waiting for a read
+/// that hangs would take 30.
+pub(crate) const STOP: Duration = Duration::from_secs(10);
 
 pub(crate) const PASSPHRASE: &str = "A network with faults ; tests";
 const DENSITY: Density = Density::Sparse;
