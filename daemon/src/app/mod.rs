@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backfill::{Backfill, BackfillSettings, ChunkRules, HistoryTask, Prices},
+    budget::MemoryBudget,
     cli::Exit,
     config::{NetworkSettings, Settings},
     control::{self, ControlError, ControlSocket, History},
@@ -18,7 +19,7 @@ use crate::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings,
     },
-    pipeline::{self, MemoryBudget, NetworkState, NetworkTask, Progress, Shared, StampSettings, Start},
+    pipeline::{self, NetworkState, NetworkTask, Progress, Shared, StampSettings, Start},
     query::{QueryExecutor, QuerySettings},
     service, source,
     verify::Verifier,
@@ -157,10 +158,11 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let intake = CancellationToken::new();
     let serving = CancellationToken::new();
     let shared = shared(&settings, lake.clone(), intake.clone());
+    let read_ahead = MemoryBudget::new(settings.memory_bytes / 8);
     let tasks = settings
         .networks
         .iter()
-        .map(|network| network_task(network).map(|task| (task, network)))
+        .map(|network| network_task(network, &read_ahead).map(|task| (task, network)))
         .collect::<Result<Vec<_>, LakeError>>()?;
 
     let status = Arc::new(AppStatus::new(lake.clone(), tasks.iter().map(|(task, _)| task.clone()).collect()));
@@ -248,11 +250,11 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     Ok(())
 }
 
-fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
+fn network_task(network: &NetworkSettings, read_ahead: &MemoryBudget) -> Result<NetworkTask, LakeError> {
     let identity = Network::new(&network.passphrase);
     Ok(NetworkTask {
         name: NetworkName::new(&network.name)?,
-        source: source::open(&network.source, &identity),
+        source: source::open(&network.source, &identity, read_ahead),
         network: identity,
         lane: Lane::Live,
         only: None,
@@ -262,9 +264,10 @@ fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
 
 /// The networks with the sources of their history.
 fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
+    let read_ahead = MemoryBudget::new(settings.backfill.memory_bytes / 8);
     let history = |network: &NetworkSettings| {
-        let task = network_task(network)?;
-        let source = source::open(&network.history, &task.network);
+        let task = network_task(network, &read_ahead)?;
+        let source = source::open(&network.history, &task.network, &read_ahead);
         Ok(HistoryTask { task: NetworkTask { source, lane: Lane::Backfill, ..task }, live: network.live })
     };
     settings.networks.iter().map(history).collect()
@@ -274,7 +277,7 @@ fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
 fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> Backfill {
     let section = settings.backfill;
     let settings = BackfillSettings {
-        memory_bytes: section.memory_bytes / 4 * 3,
+        memory_bytes: section.memory_bytes / 2,
         rules: ChunkRules {
             bytes: section.chunk_bytes,
             min_ledgers: MIN_CHUNK_LEDGERS,
@@ -287,7 +290,7 @@ fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) ->
             per_gigabyte: section.per_gigabyte,
         },
     };
-    let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 4), ..shared.clone() };
+    let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 8), ..shared.clone() };
     Backfill::new(shared, networks, settings)
 }
 

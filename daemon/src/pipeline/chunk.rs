@@ -22,11 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     NetworkTask, Shared,
-    budget::Share,
     error::PipelineError,
     work::{Chunks, refused},
 };
 use crate::{
+    budget::Share,
     lake::{BatchFacts, Commit, LakeError, SealedBatch},
     source::SourceError,
 };
@@ -38,7 +38,11 @@ const WAITING: usize = 64;
 const TURN: Duration = Duration::from_millis(100);
 
 /// Chunks at work at once: well below the 512 blocking threads of the runtime, which reading and live work need too.
-const MOST_CHUNKS: usize = 128;
+const MOST_CHUNKS: u64 = 128;
+
+/// Bytes of the bound for each chunk at work. The open files of twenty tables hold 24 MiB after one ledger, 80 MiB after 50
+/// dense ones; with less than this row groups would get so short that they cost more than the ledgers.
+const CHUNK_BYTES: u64 = 64 << 20;
 
 /// What all chunks of the process share.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ pub struct ChunkLimits {
     pub cpu: Arc<Semaphore>,
     /// Number of turns.
     pub cpus: usize,
-    /// Chunks at work at once, of all jobs: each has a blocking thread, and the runtime has not many of those.
+    /// Chunks at work at once, of all jobs: as many as the bound has room for, but one for each core.
     pub places: Arc<Semaphore>,
     /// Bytes that encoders hold, all together.
     pub held: Arc<AtomicU64>,
@@ -60,10 +64,11 @@ pub struct ChunkLimits {
 impl ChunkLimits {
     /// Limits for `cpus` cores and encoders that hold at most `held_bound` bytes.
     pub fn new(cpus: usize, held_bound: u64) -> Self {
+        let places = usize::try_from((held_bound / CHUNK_BYTES).min(MOST_CHUNKS)).unwrap_or(1).max(cpus);
         Self {
             cpu: Arc::new(Semaphore::new(cpus)),
             cpus,
-            places: Arc::new(Semaphore::new(MOST_CHUNKS)),
+            places: Arc::new(Semaphore::new(places)),
             held: Arc::default(),
             held_bound,
             busy: Arc::default(),

@@ -1,35 +1,38 @@
-//! A SEP-54 directory on a local disk, as Galexie writes it. Objects are read ahead in parallel within a byte bound;
-//! without an end the directory is followed as it grows.
+//! A SEP-54 directory on a local disk, as Galexie writes it. Objects are read ahead in parallel within a bound on their
+//! bytes; without an end the directory is followed as it grows.
+
+mod reader;
 
 use std::{
-    collections::VecDeque,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream, stream::BoxStream};
 use lake_core::{LedgerSeq, Network, RawLedger, decode};
-use tokio::task::JoinHandle;
+use tokio::task::JoinError;
 
 use super::{
     Source, SourceError,
+    line::Line,
     sep54::{Layout, Manifest, first_of_name, is_object},
 };
+use crate::budget::MemoryBudget;
+use reader::Reader;
 
-/// How often the next object of a followed directory is looked for.
-const POLL: Duration = Duration::from_millis(100);
-/// Objects read at once.
-const READ_AHEAD: usize = 4;
-/// Bytes of objects on disk that may be in reading; at least one object always is.
-const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// An object larger than this when decompressed is refused: the largest real ledgers are a few MB.
 const MAX_OBJECT_BYTES: u64 = 1 << 30;
+/// Bytes of XDR for a byte of an object, in 64ths, until objects were seen: 10.
+const FIRST_RATIO: u64 = 640;
 
-/// A SEP-54 directory.
+/// A SEP-54 directory. Clones share their bounds.
 #[derive(Clone, Debug)]
 pub struct Filesystem {
     inner: Arc<Inner>,
@@ -40,12 +43,47 @@ struct Inner {
     path: PathBuf,
     network: Network,
     layout: Mutex<Option<Layout>>,
+    line: Line,
+    read_ahead: MemoryBudget,
+    /// Bytes of XDR for a byte of an object, in 64ths: a mean in which newer objects count more. Objects do not tell their
+    /// size before they are read.
+    ratio: AtomicU64,
 }
 
 impl Filesystem {
     /// The directory at `path`, which must say that it belongs to `network`.
     pub fn new(path: &Path, network: Network) -> Self {
-        Self { inner: Arc::new(Inner { path: path.to_owned(), network, layout: Mutex::new(None) }) }
+        Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                network,
+                layout: Mutex::new(None),
+                line: Line::default(),
+                read_ahead: MemoryBudget::default(),
+                ratio: AtomicU64::new(FIRST_RATIO),
+            }),
+        }
+    }
+
+    /// Waits for `latency` before each object, and reads at most `bandwidth` bytes of objects per second.
+    #[must_use]
+    pub fn with_line(self, latency: Duration, bandwidth: Option<u64>) -> Self {
+        self.with(|inner| inner.line = Line::new(latency, bandwidth))
+    }
+
+    /// Bounds the decompressed objects that all streams hold. Streams wait for each other's room, so each needs a consumer of
+    /// its own.
+    #[must_use]
+    pub fn with_read_ahead(self, bound: MemoryBudget) -> Self {
+        self.with(|inner| inner.read_ahead = bound)
+    }
+
+    /// Changes what nobody shares yet.
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            change(inner);
+        }
+        self
     }
 
     /// Whether the object of this ledger exists; errors count as no.
@@ -60,35 +98,27 @@ impl Source for Filesystem {
         from: LedgerSeq,
         until: Option<LedgerSeq>,
     ) -> BoxStream<'static, Result<RawLedger, SourceError>> {
-        let reader = Reader {
-            inner: self.inner.clone(),
-            next_read: Some(from),
-            next_out: from,
-            until,
-            reads: VecDeque::new(),
-            read_bytes: 0,
-            ready: VecDeque::new(),
-            failed: false,
-        };
+        let reader = Reader::new(self.inner.clone(), from, until);
         Box::pin(stream::unfold(reader, |mut reader| async move {
-            if reader.failed {
-                return None;
-            }
             let item = reader.next().await?;
-            reader.failed = item.is_err();
             Some((item, reader))
         }))
     }
 
     fn oldest(&self) -> BoxFuture<'_, Result<LedgerSeq, SourceError>> {
         let inner = self.inner.clone();
-        Box::pin(blocking(move || {
-            let (first, _) = inner.end_object(Side::Oldest)?;
+        Box::pin(async move {
+            let looking = inner.clone();
+            let (seq, path, size) = blocking(move || looking.oldest_object()).await?;
+            inner.line.pass(size).await;
             // The name of the first object may begin before the first ledger: the batch inside tells.
-            let object = inner.read_object(LedgerSeq::new(first))?;
-            let (_, _, ledgers) = decode::split_batch(&object.bytes, &object.origin)?;
-            ledgers.first().map(|l| l.seq).ok_or_else(|| inner.empty())
-        }))
+            blocking(move || {
+                let object = inner.read(&path, seq)?;
+                let (_, _, ledgers) = decode::split_batch(&object.bytes, &object.origin)?;
+                ledgers.first().map(|l| l.seq).ok_or_else(|| inner.empty())
+            })
+            .await
+        })
     }
 
     fn tip(&self) -> BoxFuture<'_, Result<Option<LedgerSeq>, SourceError>> {
@@ -113,12 +143,13 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, SourceError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(SourceError::Io {
-            path: PathBuf::new(),
-            doing: "a reading task ended early",
-            error: std::io::Error::other(error),
-        }),
+        Err(error) => Err(ended_early(error)),
     }
+}
+
+fn ended_early(error: JoinError) -> SourceError {
+    let (path, error) = (PathBuf::new(), std::io::Error::other(error));
+    SourceError::Io { path, doing: "a reading task ended early", error }
 }
 
 #[derive(Clone, Copy)]
@@ -131,120 +162,6 @@ enum Side {
 struct Object {
     bytes: Bytes,
     origin: Arc<str>,
-}
-
-type Read = JoinHandle<Result<Vec<RawLedger>, SourceError>>;
-
-struct Reader {
-    inner: Arc<Inner>,
-    /// First ledger of the next object to read; `None` when all wanted ones are in reading.
-    next_read: Option<LedgerSeq>,
-    next_out: LedgerSeq,
-    until: Option<LedgerSeq>,
-    reads: VecDeque<(u64, Read)>,
-    read_bytes: u64,
-    ready: VecDeque<RawLedger>,
-    failed: bool,
-}
-
-impl Reader {
-    async fn next(&mut self) -> Option<Result<RawLedger, SourceError>> {
-        loop {
-            if let Some(ledger) = self.ready.pop_front() {
-                self.next_out = ledger.seq.next()?;
-                return Some(Ok(ledger));
-            }
-            if self.until.is_some_and(|until| self.next_out > until) {
-                return None;
-            }
-            if let Err(error) = self.read_ahead().await {
-                return Some(Err(error));
-            }
-            let Some((size, read)) = self.reads.pop_front() else {
-                // Following, and the next object is not there yet.
-                tokio::time::sleep(POLL).await;
-                continue;
-            };
-            self.read_bytes -= size;
-            match read.await {
-                Ok(Ok(ledgers)) => self.ready = ledgers.into(),
-                Ok(Err(error)) => return Some(Err(error)),
-                Err(error) => {
-                    return Some(Err(SourceError::Io {
-                        path: self.inner.path.clone(),
-                        doing: "a reading task ended early",
-                        error: std::io::Error::other(error),
-                    }));
-                }
-            }
-        }
-    }
-
-    /// Starts reads until a bound is met or the next object does not exist.
-    async fn read_ahead(&mut self) -> Result<(), SourceError> {
-        while self.reads.len() < READ_AHEAD
-            && (self.reads.is_empty() || self.read_bytes < READ_AHEAD_BYTES)
-            && let Some(seq) = self.next_read
-        {
-            let inner = self.inner.clone();
-            let found = blocking(move || {
-                let layout = inner.layout()?;
-                Ok((layout, inner.find(seq, layout)?))
-            });
-            let (layout, found) = found.await?;
-            let Some((path, size)) = found else {
-                if !self.reads.is_empty() {
-                    return Ok(());
-                }
-                return self.missing(seq).await;
-            };
-            let (from, until, inner) = (seq, self.until, self.inner.clone());
-            let read = tokio::task::spawn_blocking(move || inner.ledgers_of(&path, from, until, layout));
-            self.reads.push_back((size, read));
-            self.read_bytes += size;
-            let last = layout.object_range(seq).1;
-            self.next_read = LedgerSeq::new(last).next().filter(|next| self.until.is_none_or(|u| *next <= u));
-        }
-        Ok(())
-    }
-
-    /// The next object is not there: an error when it should be, else a reason to wait.
-    async fn missing(&self, seq: LedgerSeq) -> Result<(), SourceError> {
-        let inner = self.inner.clone();
-        let (until, origin) = (self.until, self.inner.path.display().to_string());
-        blocking(move || {
-            let layout = inner.layout()?;
-            let newest = match inner.end_object(Side::Newest) {
-                Ok((first, _)) => Some(layout.object_range(LedgerSeq::new(first)).1),
-                Err(SourceError::Empty { .. }) => None,
-                Err(error) => return Err(error),
-            };
-            // Looked up again: it may have come in between.
-            if inner.find(seq, layout)?.is_some() {
-                return Ok(());
-            }
-            match newest {
-                Some(newest) if newest > seq.get() => Err(SourceError::Missing {
-                    seq,
-                    origin,
-                    detail: format!(
-                        "no file {}.xdr.zst, though there are later ledgers, up to {newest}: fetch the missing file",
-                        layout.key(seq)
-                    ),
-                }),
-                _ if until.is_some() => Err(SourceError::Missing {
-                    seq,
-                    origin,
-                    detail: match newest {
-                        Some(newest) => format!("the newest ledger there is {newest}"),
-                        None => "there are no ledgers yet".to_owned(),
-                    },
-                }),
-                _ => Ok(()),
-            }
-        })
-        .await
-    }
 }
 
 impl Inner {
@@ -353,11 +270,37 @@ impl Inner {
         Ok((first, layout))
     }
 
-    fn read_object(&self, seq: LedgerSeq) -> Result<Object, SourceError> {
-        let layout = self.layout()?;
-        match self.find(seq, layout)? {
-            Some((path, _)) => read(&path, seq),
-            None => Err(self.empty()),
+    /// The oldest object: its first ledger by name, path and size.
+    fn oldest_object(&self) -> Result<(LedgerSeq, PathBuf, u64), SourceError> {
+        let (first, layout) = self.end_object(Side::Oldest)?;
+        let seq = LedgerSeq::new(first);
+        let (path, size) = self.find(seq, layout)?.ok_or_else(|| self.empty())?;
+        Ok((seq, path, size))
+    }
+
+    /// Bytes that an object of `size` bytes will have when decompressed, as far as can be told.
+    fn unpacked(&self, size: u64) -> usize {
+        let bytes = size.saturating_mul(self.ratio.load(Ordering::Relaxed)) / 64;
+        usize::try_from(bytes.min(MAX_OBJECT_BYTES)).unwrap_or(usize::MAX)
+    }
+
+    /// Reads and decompresses a whole object.
+    fn read(&self, path: &Path, seq: LedgerSeq) -> Result<Object, SourceError> {
+        let origin: Arc<str> = path.display().to_string().into();
+        let packed = fs::read(path).map_err(|error| SourceError::Io {
+            path: path.to_owned(),
+            doing: "read",
+            error,
+        })?;
+        let size = packed.len() as u64;
+        match unpack(&packed, self.unpacked(size)) {
+            Ok(bytes) => {
+                let (seen, mean) =
+                    (bytes.len() as u64 * 64 / size.max(1), self.ratio.load(Ordering::Relaxed));
+                self.ratio.store((mean * 7 + seen).div_ceil(8), Ordering::Relaxed);
+                Ok(Object { bytes: bytes.into(), origin })
+            }
+            Err(reason) => Err(SourceError::Corrupt { origin, seq, reason, evidence: packed.into() }),
         }
     }
 
@@ -369,7 +312,7 @@ impl Inner {
         until: Option<LedgerSeq>,
         layout: Layout,
     ) -> Result<Vec<RawLedger>, SourceError> {
-        let object = read(path, from)?;
+        let object = self.read(path, from)?;
         let corrupt = |reason: String| SourceError::Corrupt {
             origin: object.origin.clone(),
             seq: from,
@@ -380,7 +323,8 @@ impl Inner {
             decode::split_batch(&object.bytes, &object.origin).map_err(|e| corrupt(e.to_string()))?;
         let (low, high) = layout.object_range(from);
         let mut wanted = from;
-        let mut out = Vec::with_capacity(ledgers.len());
+        let all = ledgers.len();
+        let mut out = Vec::with_capacity(all);
         for ledger in ledgers {
             if ledger.seq.get() < low || ledger.seq.get() > high {
                 return Err(corrupt(format!(
@@ -406,23 +350,16 @@ impl Inner {
                 "ledger {wanted} is missing in the file: it should hold {low} to {high}"
             )));
         }
+        if out.len() < all {
+            // A few ledgers must not keep their whole object in memory.
+            out.iter_mut().for_each(|ledger| ledger.xdr = Bytes::copy_from_slice(&ledger.xdr));
+        }
         Ok(out)
     }
 }
 
-/// Reads and decompresses a whole object.
-fn read(path: &Path, seq: LedgerSeq) -> Result<Object, SourceError> {
-    let origin: Arc<str> = path.display().to_string().into();
-    let packed =
-        fs::read(path).map_err(|error| SourceError::Io { path: path.to_owned(), doing: "read", error })?;
-    match unpack(&packed) {
-        Ok(bytes) => Ok(Object { bytes: bytes.into(), origin }),
-        Err(reason) => Err(SourceError::Corrupt { origin, seq, reason, evidence: packed.into() }),
-    }
-}
-
-/// Decompresses zstd: one frame with a known size in one go, anything else as a stream.
-fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
+/// Decompresses zstd: one frame with a known size in one go, anything else as a stream of about `expected` bytes.
+fn unpack(packed: &[u8], expected: usize) -> Result<Vec<u8>, String> {
     let describe = |e: std::io::Error| format!("not whole zstd data: {e}");
     match zstd::zstd_safe::get_frame_content_size(packed) {
         Ok(Some(size)) if size > MAX_OBJECT_BYTES => {
@@ -433,10 +370,12 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
             zstd::bulk::decompress(packed, size).map_err(describe)
         }
         Ok(None) | Err(_) => {
-            let mut out = Vec::new();
+            // With room to spare: a buffer that has to grow leaves its smaller copies behind.
+            let mut out = Vec::with_capacity(expected + expected / 4);
             let decoder = zstd::stream::read::Decoder::new(packed).map_err(describe)?;
             let mut limited = std::io::Read::take(decoder, MAX_OBJECT_BYTES);
             std::io::Read::read_to_end(&mut limited, &mut out).map_err(describe)?;
+            out.shrink_to_fit();
             Ok(out)
         }
     }

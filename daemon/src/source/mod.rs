@@ -3,6 +3,7 @@
 
 mod error;
 mod filesystem;
+mod line;
 mod pace;
 mod records;
 mod renumber;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use futures::{future::BoxFuture, stream::BoxStream};
 use lake_core::{LedgerSeq, Network, RawLedger};
 
-use crate::config::SourceSettings;
+use crate::{budget::MemoryBudget, config::SourceSettings};
 
 pub use error::SourceError;
 pub use filesystem::Filesystem;
@@ -52,10 +53,15 @@ pub trait Source: Send + Sync + 'static {
     fn describe(&self) -> String;
 }
 
-/// Opens a source. Touches nothing outside: the first use finds out whether it works.
-pub fn open(settings: &SourceSettings, network: &Network) -> Arc<dyn Source> {
+/// Opens a source. Touches nothing outside: the first use finds out whether it works. `read_ahead` bounds the objects
+/// that it holds, together with all other sources that have the same bound.
+pub fn open(settings: &SourceSettings, network: &Network, read_ahead: &MemoryBudget) -> Arc<dyn Source> {
     match settings {
-        SourceSettings::Filesystem { path } => Arc::new(Filesystem::new(path, network.clone())),
+        SourceSettings::Filesystem { path, latency, bandwidth } => Arc::new(
+            Filesystem::new(path, network.clone())
+                .with_read_ahead(read_ahead.clone())
+                .with_line(*latency, *bandwidth),
+        ),
         SourceSettings::Simulated { density, seed, first_ledger, ledgers_per_second } => Arc::new(
             Simulated::new(network, *density, *seed, *ledgers_per_second)
                 .with_first(LedgerSeq::new(*first_ledger)),
