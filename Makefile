@@ -10,9 +10,11 @@ KILLS ?= 50
 READER_SECONDS ?= 60
 BENCH_RUNS ?= 5
 FUZZ_SECONDS ?= 1800
+LEDGERS ?= 200000
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens crash-test reader-test headline chain-test fuzz bench bench-workers lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens crash-test reader-test headline chain-test long-test fuzz bench bench-workers lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +49,9 @@ crash-test: build ## KILLS=50 SIGKILLs at random moments: nothing lost, doubled 
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
 	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored
 
+long-test: build ## LEDGERS=200000 simulated ledgers from 60,000,000 on by WORKERS=2, counted against the network's books
+	LEDGERS=$(LEDGERS) WORKERS=$(WORKERS) $(CARGO) test --release -p stellar-lake --test long -- --nocapture --ignored
+
 fuzz: ## throw damaged and invented ledgers at decoding and extraction, FUZZ_SECONDS=1800
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)
 
@@ -54,7 +59,7 @@ bench: build ## ledgers/s, rows/s, CPU by stage and table, memory, bytes against
 	$(CARGO) build --release -p lake-core --example tables
 	@tests/bench.sh $(BIN) $(BENCH_RUNS)
 
-bench-workers: build ## how many workers and how large commits a backfill wants, from a slow source, WORKERS="1 2 4 10 20 30 auto" SIZE=100
+bench-workers: build ## how many workers and how large commits a backfill wants, from a slow source, BENCH_WORKERS="1 10" BENCH_SIZE=10
 	$(CARGO) build --release -p stellar-lake --example repeat
 	@python3 tests/bench-workers.py $(BIN) "$(LAKE_SHARED)"
 

@@ -2,8 +2,9 @@
 """How many workers a backfill wants, and how large its commits: runs jobs against a directory that answers like an
 object store, and prints Markdown tables. Measures and judges nothing; fails when a job fails.
 
-usage: bench-workers.py BIN SHARED; SIZE (of the inputs, in percent), WORKERS and CHUNKS (numbers, separated by
-spaces) and KINDS make it smaller; LATENCY and BANDWIDTH say what the object store is like.
+usage: bench-workers.py BIN SHARED; BENCH_SIZE (of the inputs, in percent), BENCH_WORKERS, BENCH_CHUNKS and BENCH_KINDS
+(words, separated by spaces; none: no such table) make it smaller; BENCH_LATENCY and BENCH_BANDWIDTH say what the object
+store is like.
 """
 import json
 import os
@@ -15,10 +16,10 @@ import threading
 import time
 
 BIN, SHARED = sys.argv[1], sys.argv[2]
-SIZE = int(os.environ.get("SIZE", "100"))
-WORKERS = os.environ.get("WORKERS", "1 2 4 10 20 30 auto").split()
-CHUNKS = os.environ.get("CHUNKS", "16MiB 64MiB 160MiB 640MiB").split()
-LATENCY, BANDWIDTH = os.environ.get("LATENCY", "40ms"), os.environ.get("BANDWIDTH", "50MiB")
+SIZE = int(os.environ.get("BENCH_SIZE", "100"))
+WORKERS = os.environ.get("BENCH_WORKERS", "1 2 4 10 20 30 auto").split()
+CHUNKS = os.environ.get("BENCH_CHUNKS", "16MiB 64MiB 160MiB 640MiB").split()
+LATENCY, BANDWIDTH = os.environ.get("BENCH_LATENCY", "40ms"), os.environ.get("BENCH_BANDWIDTH", "50MiB")
 CHAIN = os.path.join(SHARED, "ledgers", "testnet-chain")
 PUBNET = os.path.join(SHARED, "ledgers", "pubnet")
 # The ten consecutive ledgers of today.
@@ -29,7 +30,7 @@ KINDS = {
     "sparse": ("sparse, 64 per object: testnet 2.. repeated", "testnet", CHAIN, 2, 160000, 64),
     "single": ("sparse, 1 per object: testnet 2.. repeated", "testnet", CHAIN, 2, 40000, 1),
 }
-ASKED = os.environ.get("KINDS", "dense sparse single").split()
+ASKED = os.environ.get("BENCH_KINDS", "dense sparse single").split()
 
 
 def children(pid):

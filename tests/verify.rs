@@ -3,10 +3,13 @@
 #![allow(clippy::indexing_slicing, reason = "a field of JSON that is not there is null")]
 
 use std::{
+    collections::BTreeSet,
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::Output,
+    thread,
     time::Duration,
 };
 
@@ -235,6 +238,49 @@ fn damaged_files_are_found_by_name_and_healed() {
     assert!(sut.terminate().success());
 }
 
+/// Serves a folder's files over HTTP on loopback, each after one answer of 503.
+fn serve(folder: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
+    let address = format!("http://{}", listener.local_addr().expect("it is bound"));
+    thread::spawn(move || {
+        let mut asked = BTreeSet::new();
+        for mut stream in listener.incoming().flatten() {
+            let mut request = String::new();
+            let line = BufReader::new(&stream).read_line(&mut request);
+            let Some(path) = line.ok().and_then(|_| request.split(' ').nth(1)) else { continue };
+            let (status, body) = match fs::read(folder.join(path.trim_start_matches('/'))) {
+                _ if asked.insert(path.to_owned()) => ("503 Service Unavailable", Vec::new()),
+                Ok(body) => ("200 OK", body),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            // A client that went away asks again.
+            drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)));
+        }
+    });
+    address
+}
+
+#[test]
+fn raw_xdr_that_was_left_out_is_no_difference_to_the_source() {
+    let mut sut = Sut::new(&settings(5).without_raw_xdr());
+    sut.start();
+    sut.wait_status("the network is finished", DEADLINE, |status| status.network(NAME).state == "finished");
+    assert!(sut.terminate().success());
+    let lake = sut.reader();
+    let one = |column: &str| {
+        let sql = format!("SELECT {column} FROM {NAME}.transactions_row_v2");
+        lake.value::<i64>(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    };
+    assert_eq!(one("count(tx_envelope) + count(tx_result) + count(tx_meta) + count(tx_fee_meta)"), 0);
+    assert_eq!(one("count(*) - count(tx_signers)"), 0);
+    drop(lake);
+    sut.configure(&settings(5));
+    sut.start();
+    assert_sound(&sut, &["--against-source"]);
+}
+
 #[test]
 fn rows_that_the_source_does_not_make_and_headers_that_the_archive_does_not_have_are_found() {
     let mut sut = finished();
@@ -273,6 +319,24 @@ fn rows_that_the_source_does_not_make_and_headers_that_the_archive_does_not_have
     assert_eq!(summary["headers_anchored"], 190);
     let refused = sut.ctl(["verify", "--archive", "/nonexistent"]);
     assert_eq!(refused.status.code(), Some(64), "{refused:?}");
+
+    // The same over HTTP, from a server that fails each file's first request; an archive there says what it is.
+    let address = serve(Path::new(&archive).to_path_buf());
+    let refused = sut.ctl(["verify", "--archive", &address]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("stellar-history.json"), "{refused:?}");
+    let root = Path::new(&archive).join(".well-known/stellar-history.json");
+    fs::create_dir_all(root.parent().expect("it has a folder")).expect("a folder can be made");
+    for (passphrase, code) in [("another", 64), (network(5).passphrase.as_str(), 1)] {
+        fs::write(&root, format!(r#"{{"version": 1, "networkPassphrase": "{passphrase}"}}"#))
+            .expect("written");
+        let output = sut.ctl(["verify", "--archive", &address, "--to", "191"]);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+    let (findings, summary) = verify(&sut, &["--archive", &format!("{address}/"), "--to", "230"]);
+    let of = |finding: &Value| (finding["first"].as_u64(), finding["last"].as_u64());
+    assert_eq!(findings.iter().map(of).collect::<Vec<_>>(), [(Some(100), Some(100)), (Some(192), Some(230))]);
+    assert!(findings[1]["problem"].as_str().is_some_and(|text| text.contains("not in the archive")));
+    assert_eq!(summary["headers_anchored"], 190);
 
     // The daemon is given the ledgers of another network of the same passphrase.
     assert!(sut.terminate().success());

@@ -101,6 +101,12 @@ pub struct NetworkStatus {
     pub ledgers_per_second: f64,
     /// Missing ranges between the first and the last ledger in the lake.
     pub gaps: u64,
+    /// Of those, the ones that no running job fills.
+    pub unattended_gaps: u64,
+    /// Damaged ranges of ledgers, as far as they were looked at.
+    pub damaged: u64,
+    /// Why a job of the network waits for an operator.
+    pub stopped_job: Option<String>,
     /// Stored ledgers without rows in tables that were added after they were stored.
     pub lacking: Vec<LackingTables>,
     /// Ledgers refused because they were in the lake already.
@@ -259,8 +265,18 @@ impl NetworkStatus {
             | NetworkState::Finished
             | NetworkState::Waiting { .. } => {}
         }
-        if self.gaps > 0 {
-            return Some(format!("{} missing range(s) of ledgers in the lake", self.gaps));
+        if let Some(stopped) = &self.stopped_job {
+            return Some(stopped.clone());
+        }
+        let ranges = |count: u64| if count == 1 { "1 range".to_owned() } else { format!("{count} ranges") };
+        if self.unattended_gaps > 0 {
+            let missing = ranges(self.unattended_gaps);
+            return Some(format!(
+                "{missing} of ledgers missing and no job fills it: `lakectl gaps` says why"
+            ));
+        }
+        if self.damaged > 0 {
+            return Some(format!("{} of ledgers damaged: see `lakectl gaps`", ranges(self.damaged)));
         }
         self.lacking.first().map(ToString::to_string)
     }
@@ -297,8 +313,16 @@ mod tests {
         let mut network = NetworkStatus { state: NetworkState::Following, ..NetworkStatus::default() };
         assert_eq!(network.trouble(), None);
         network.gaps = 2;
-        assert!(network.trouble().unwrap().contains("2 missing"));
-        network.gaps = 0;
+        assert_eq!(network.trouble(), None, "a job fills them");
+        network.unattended_gaps = 2;
+        assert!(network.trouble().unwrap().contains("2 ranges of ledgers missing"));
+        network.unattended_gaps = 0;
+        network.damaged = 1;
+        assert!(network.trouble().unwrap().contains("1 range of ledgers damaged"));
+        network.damaged = 0;
+        network.stopped_job = Some("backfill job 1 is stopped: the disk is full".to_owned());
+        assert_eq!(network.trouble(), network.stopped_job);
+        network.stopped_job = None;
         network.lacking = vec![LackingTables {
             ledgers: vec![(2, 9), (12, 12)],
             tables: vec!["a".to_owned(), "b".to_owned()],

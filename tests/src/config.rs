@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use lake_sim::Density;
 
+use crate::model::FIRST;
+
 /// Where a network's ledgers come from.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -15,6 +17,8 @@ pub enum Source {
         seed: u64,
         /// Ledgers per second; `None` is flat out.
         rate: Option<f64>,
+        /// First ledger.
+        first: u32,
     },
     /// A SEP-54 directory.
     Filesystem(PathBuf),
@@ -41,7 +45,7 @@ impl Network {
         Self {
             name: name.to_owned(),
             passphrase: format!("Simulated network {name} of the tests"),
-            source: Source::Simulated { density, seed, rate },
+            source: Source::Simulated { density, seed, rate, first: FIRST },
             end: None,
             live: true,
         }
@@ -58,6 +62,14 @@ impl Network {
         }
     }
 
+    /// The same simulated network, beginning with this ledger.
+    pub fn beginning(mut self, with: u32) -> Self {
+        if let Source::Simulated { first, .. } = &mut self.source {
+            *first = with;
+        }
+        self
+    }
+
     /// The same network up to this ledger.
     pub fn until(mut self, end: u32) -> Self {
         self.end = Some(end);
@@ -72,9 +84,9 @@ impl Network {
 
     fn yaml(&self) -> String {
         let source = match &self.source {
-            Source::Simulated { density, seed, rate } => {
+            Source::Simulated { density, seed, rate, first } => {
                 let rate = rate.map(|r| format!(", ledgers_per_second: {r}")).unwrap_or_default();
-                format!("simulated: {{ density: {density}, seed: {seed}{rate} }}")
+                format!("simulated: {{ density: {density}, seed: {seed}, first_ledger: {first}{rate} }}")
             }
             Source::Filesystem(path) => {
                 format!("filesystem: {{ path: {} }}", quoted(&path.display().to_string()))
@@ -101,6 +113,8 @@ pub struct Settings {
     pub lake: String,
     /// Path of the control socket; `s` in the system's folder when empty.
     pub socket: String,
+    /// Whether transactions come without their raw XDR.
+    pub no_raw_xdr: bool,
     /// More top-level YAML, e.g. `batch: { max_ledgers: 10 }`.
     pub more: String,
 }
@@ -118,12 +132,19 @@ impl Settings {
         self
     }
 
+    /// Transactions without their raw XDR.
+    pub fn without_raw_xdr(mut self) -> Self {
+        self.no_raw_xdr = true;
+        self
+    }
+
     /// The file's text.
     pub(crate) fn yaml(&self, lake: &str, socket: &str) -> String {
         let networks: String = self.networks.iter().map(Network::yaml).collect();
         format!(
-            "lake: {{ path: {} }}\ncontrol: {{ socket: {} }}\nlog: {{ level: info, format: text }}\n{}networks:\n{networks}",
+            "lake: {{ path: {}, raw_xdr: {} }}\ncontrol: {{ socket: {} }}\nlog: {{ level: info, format: text }}\n{}networks:\n{networks}",
             quoted(lake),
+            !self.no_raw_xdr,
             quoted(socket),
             self.more
         )

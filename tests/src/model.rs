@@ -45,7 +45,12 @@ impl Model {
     /// When its source is not the simulated one.
     pub fn of(network: &Network) -> Self {
         match &network.source {
-            Source::Simulated { density, seed, .. } => Self::new(&network.passphrase, *density, *seed),
+            Source::Simulated { density, seed, first: FIRST, .. } => {
+                Self::new(&network.passphrase, *density, *seed)
+            }
+            Source::Simulated { first, .. } => {
+                panic!("no model of a network that begins with ledger {first}")
+            }
             Source::Filesystem(path) => panic!("no model of the ledgers in {}", path.display()),
         }
     }

@@ -1,7 +1,5 @@
 //! The command line of verify.
 
-use std::path::PathBuf;
-
 use super::{Output, backfill::help};
 
 const EXAMPLES: &str = "\
@@ -21,6 +19,7 @@ Examples:
   lakectl verify
   lakectl verify --network mainnet --from 60000000 --to 60009999 && echo sound
   lakectl verify --network testnet --against-source
+  lakectl verify --network mainnet --archive https://history.stellar.org/prd/core-live/core_live_001
   lakectl verify --archive /srv/history/core_live_001 --output json | jq -c .finding";
 
 /// The help's end.
@@ -42,9 +41,9 @@ pub(crate) struct Verify {
     /// Make every row again from the source and compare it.
     #[arg(long)]
     pub(crate) against_source: bool,
-    /// Folder of a history archive whose headers are compared, as the daemon sees it.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) archive: Option<PathBuf>,
+    /// Folder, as the daemon sees it, or http(s) address of a history archive whose headers are compared.
+    #[arg(long, value_name = "FOLDER|URL")]
+    pub(crate) archive: Option<String>,
     /// For people or for programs.
     #[arg(long, short, value_enum, default_value_t = Output::Human)]
     pub(crate) output: Output,

@@ -19,14 +19,13 @@ pub(crate) async fn run(connection: &Connection, args: args::Verify) -> Result<E
             super::backfill::only_network(&mut gaps).await?
         }
     };
-    let archive = args.archive.map(std::path::absolute).transpose();
-    let archive = archive.map_err(|error| Failure::io("cannot find the archive", &error))?;
+    let archive = args.archive.map(placed).transpose()?;
     let request = VerifyRequest {
         network,
         from: args.from,
         to: args.to,
         against_source: args.against_source,
-        archive: archive.map(|path| path.display().to_string()).unwrap_or_default(),
+        archive: archive.unwrap_or_default(),
     };
     let mut client = client::verifies(connection).await?;
     let mut parts = client::answer(client.verify(request)).await?;
@@ -52,6 +51,16 @@ pub(crate) async fn run(connection: &Connection, args: args::Verify) -> Result<E
     }
     Err(Failure::new(Exit::Unavailable, "the check ended early")
         .hint("the daemon may be stopping: try again"))
+}
+
+/// The archive as the daemon finds it, which has another working directory.
+fn placed(archive: String) -> Result<String, Failure> {
+    if archive.contains("://") {
+        return Ok(archive);
+    }
+    let path =
+        std::path::absolute(&archive).map_err(|error| Failure::io("cannot find the archive", &error))?;
+    Ok(path.display().to_string())
 }
 
 /// Progress goes where it is in nobody's way.

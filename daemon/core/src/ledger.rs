@@ -100,6 +100,17 @@ impl LedgerRange {
     pub fn intersection(self, other: Self) -> Option<Self> {
         Self::new(self.start.max(other.start), self.end.min(other.end))
     }
+
+    /// This range, cut where the 10,000-ledger ranges end.
+    pub fn within_ranges(self) -> impl Iterator<Item = Self> {
+        let mut next = Some(self.start);
+        std::iter::from_fn(move || {
+            let start = next.filter(|start| *start <= self.end)?;
+            let last = start.range_start().saturating_add(RANGE_LEDGERS - 1).min(self.end.get());
+            next = LedgerSeq::new(last).next();
+            Self::new(start, LedgerSeq::new(last))
+        })
+    }
 }
 
 impl fmt::Display for LedgerRange {

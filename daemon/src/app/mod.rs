@@ -19,7 +19,7 @@ use crate::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings,
     },
-    pipeline::{self, NetworkState, NetworkTask, Progress, Shared, StampSettings, Start},
+    pipeline::{self, NetworkState, NetworkTask, Progress, RowSettings, Shared, Start},
     query::{QueryExecutor, QuerySettings},
     service, source,
     verify::Verifier,
@@ -110,9 +110,10 @@ pub fn shared(settings: &Settings, lake: Arc<Lake>, cancel: CancellationToken) -
         workers: Arc::new(Semaphore::new(settings.workers)),
         worker_count: settings.workers,
         batch: settings.batch,
-        stamps: StampSettings {
+        rows: RowSettings {
             era_id: settings.lake.era_id.as_deref().map(Into::into),
             version_label: settings.lake.version_label.as_str().into(),
+            raw_xdr: settings.lake.raw_xdr,
         },
         cancel,
     }
@@ -165,12 +166,13 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         .map(|network| network_task(network, &read_ahead).map(|task| (task, network)))
         .collect::<Result<Vec<_>, LakeError>>()?;
 
-    let status = Arc::new(AppStatus::new(lake.clone(), tasks.iter().map(|(task, _)| task.clone()).collect()));
     let histories = histories(&settings)?;
     let backfill = Arc::new(backfill(&settings, &shared, histories.clone()));
     let verifier =
         Arc::new(Verifier::new(shared.clone(), histories.into_iter().map(|history| history.task).collect()));
     backfill.load();
+    let followed = tasks.iter().map(|(task, _)| task.clone()).collect();
+    let status = Arc::new(AppStatus::new(lake.clone(), followed, backfill.clone()));
     let query = QueryExecutor::open(query_settings(&settings, &lake))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
     if let Some(directory) = settings.socket.parent() {

@@ -8,7 +8,8 @@ use std::{
 use lake_core::LedgerSeq;
 
 use crate::{
-    lake::{Lacking, Lake},
+    backfill::Backfill,
+    lake::{Damage, Lacking, Lake, RangeSet},
     pipeline::{NetworkProgress, NetworkState as PipelineState, NetworkTask},
     status::{
         DaemonStatus, LackingTables, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus,
@@ -21,13 +22,14 @@ use crate::{
 pub struct AppStatus {
     lake: Arc<Lake>,
     tasks: Vec<NetworkTask>,
+    backfill: Arc<Backfill>,
     started_at: SystemTime,
 }
 
 impl AppStatus {
     /// The status of these networks in this lake.
-    pub fn new(lake: Arc<Lake>, tasks: Vec<NetworkTask>) -> Self {
-        Self { lake, tasks, started_at: SystemTime::now() }
+    pub fn new(lake: Arc<Lake>, tasks: Vec<NetworkTask>, backfill: Arc<Backfill>) -> Self {
+        Self { lake, tasks, backfill, started_at: SystemTime::now() }
     }
 
     /// One line for the service manager.
@@ -53,6 +55,9 @@ impl AppStatus {
         let progress = task.progress.get();
         // An unknown network has no coverage: it is added before its pipeline begins.
         let coverage = self.lake.coverage(&task.name).unwrap_or_default();
+        let attention = self.backfill.attention(&task.name);
+        let gaps: RangeSet = coverage.gaps().into_iter().collect();
+        let damaged: RangeSet = self.lake.damage(&task.name).iter().filter_map(Damage::range).collect();
         let rows = |table: &str| progress.rows.get(table).copied().unwrap_or_default();
         NetworkStatus {
             name: task.name.to_string(),
@@ -71,7 +76,10 @@ impl AppStatus {
             verified_ledgers: progress.ledgers,
             failed_ledgers: u64::from(matches!(progress.state, PipelineState::Stopped(_))),
             ledgers_per_second: progress.recent_rate(now),
-            gaps: coverage.gaps().len() as u64,
+            gaps: gaps.ranges().count() as u64,
+            unattended_gaps: gaps.without_all(&attention.filling).ranges().count() as u64,
+            damaged: damaged.without_all(&attention.filling).ranges().count() as u64,
+            stopped_job: attention.stopped,
             lacking: self.lake.lacking(&task.name).unwrap_or_default().iter().map(lacking).collect(),
             duplicates: 0,
             batches: progress.batches,

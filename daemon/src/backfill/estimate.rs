@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lake_core::{LedgerRange, RawLedger, decode, tables::TableSet};
+use lake_core::{LedgerRange, RawLedger, decode};
 
 use super::{
     BackfillError,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     lake::{LakeError, RangeSet},
-    pipeline::NetworkTask,
+    pipeline::{NetworkTask, RowSettings},
 };
 
 /// Workers for which the time is told.
@@ -114,17 +114,14 @@ pub(super) async fn estimate(
     let begun = Instant::now();
     let samples = sample::ledgers(task.source.as_ref(), &missing).await?;
     let fetch = begun.elapsed();
-    let bytes = |ledgers: &[RawLedger]| ledgers.iter().map(|l| l.xdr.len() as u64).sum::<u64>();
-    let density = Density::new(
-        samples.iter().map(|(at, some)| (*at, bytes(some) / (some.len() as u64).max(1))).collect(),
-    );
-    let (measuring, stamps) = (task.clone(), engine.shared.stamps.clone());
+    let density = Density::of(&samples);
+    let (measuring, rows) = (task.clone(), engine.shared.rows.clone());
     let measured = tokio::task::spawn_blocking(move || {
         let mut total = Measured { fetch, ..Measured::default() };
         samples
             .iter()
             .flat_map(|(_, ledgers)| ledgers)
-            .for_each(|raw| measure(&measuring, &stamps, raw, &mut total));
+            .for_each(|raw| measure(&measuring, &rows, raw, &mut total));
         total
     })
     .await
@@ -167,16 +164,11 @@ pub(super) async fn estimate(
 }
 
 /// Works one ledger as a worker would, up to its rows. One that fails counts by its size alone: the job will tell.
-fn measure(
-    task: &NetworkTask,
-    stamps: &crate::pipeline::StampSettings,
-    raw: &RawLedger,
-    total: &mut Measured,
-) {
+fn measure(task: &NetworkTask, rows: &RowSettings, raw: &RawLedger, total: &mut Measured) {
     total.ledgers += 1;
     total.xdr += raw.xdr.len() as u64;
     let begun = Instant::now();
-    let mut tables = TableSet::new(stamps.now());
+    let mut tables = rows.tables();
     if let Ok(ledger) = decode::decode(raw, &task.network)
         && tables.extract(&ledger).is_ok()
     {

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    lake::{LakeError, RangeSet},
+    lake::{LakeError, NetworkName, RangeSet},
     pipeline::{ChunkLimits, NetworkTask, Shared},
     source::SourceError,
 };
@@ -154,6 +154,15 @@ pub struct Gap {
     pub reason: String,
     /// They are stored, and damaged.
     pub damaged: bool,
+}
+
+/// What the jobs of a network mean for its health.
+#[derive(Clone, Debug, Default)]
+pub struct Attention {
+    /// Ledgers that running jobs want and have not parked.
+    pub filling: RangeSet,
+    /// The first job that only an operator can let go on, and why.
+    pub stopped: Option<String>,
 }
 
 /// A network whose history can be filled.
@@ -349,7 +358,6 @@ impl Backfill {
         force: bool,
     ) -> Result<JobView, BackfillError> {
         check_workers(workers)?;
-        let _changing = self.changing.lock().await;
         let history = self.history(network)?;
         let wanted = self.wanted(history, target).await?;
         let task = &history.task;
@@ -360,6 +368,8 @@ impl Backfill {
             let plan = estimate::estimate(&self.engine, task, &wanted, self.prices).await?;
             plan.fits(self.engine.shared.lake.path())?;
         }
+        // Only now: a slow source may take minutes to be sampled.
+        let _changing = self.changing.lock().await;
         self.check_free(network, &wanted)?;
         let last = self.jobs().keys().next_back().copied().unwrap_or(0);
         let id = last.max(self.store.highest()) + 1;
@@ -527,6 +537,28 @@ impl Backfill {
             });
         })?;
         self.view(&job)
+    }
+
+    /// What the jobs of a network mean for its health.
+    pub fn attention(&self, network: &NetworkName) -> Attention {
+        let mut attention = Attention::default();
+        for entry in self.jobs().values() {
+            let record = entry.job.record();
+            if record.network != network.as_str() {
+                continue;
+            }
+            match record.state {
+                JobState::Running => {
+                    attention.filling.extend(record.wanted().without_all(&record.parked()).ranges())
+                }
+                JobState::Stopped => {
+                    let what = format!("backfill job {} is stopped: {}", record.id, record.reason);
+                    attention.stopped.get_or_insert(what);
+                }
+                JobState::Paused | JobState::Finished | JobState::Cancelled => {}
+            }
+        }
+        attention
     }
 
     /// What every network lacks between its first and its last ledger, and what is damaged.

@@ -1,6 +1,6 @@
 //! Which ledgers are to be fetched, cut into chunks. Pure.
 
-use lake_core::{LedgerRange, LedgerSeq, ledger::RANGE_LEDGERS};
+use lake_core::{LedgerRange, LedgerSeq, RawLedger, ledger::RANGE_LEDGERS};
 
 use crate::lake::RangeSet;
 
@@ -33,6 +33,15 @@ impl Density {
         Self { samples }
     }
 
+    /// Density of some ledgers read here and there: the first of each place, and all of them.
+    pub(super) fn of(samples: &[(LedgerSeq, Vec<RawLedger>)]) -> Self {
+        let mean = |ledgers: &[RawLedger]| {
+            let bytes: usize = ledgers.iter().map(|ledger| ledger.xdr.len()).sum();
+            bytes as u64 / (ledgers.len() as u64).max(1)
+        };
+        Self::new(samples.iter().map(|(at, ledgers)| (*at, mean(ledgers))).collect())
+    }
+
     /// Bytes of a ledger near `seq`, at least 1: those of the nearest sample.
     pub fn at(&self, seq: LedgerSeq) -> u64 {
         let nearest = self.samples.iter().min_by_key(|(at, _)| at.get().abs_diff(seq.get()));
@@ -42,7 +51,7 @@ impl Density {
     /// Bytes of all ledgers of `ranges`.
     pub fn total(&self, ranges: &[LedgerRange]) -> u64 {
         // In steps of the 10,000-ledger ranges: finer than the samples are.
-        let pieces = ranges.iter().flat_map(|range| within_ranges(*range));
+        let pieces = ranges.iter().flat_map(|range| range.within_ranges());
         pieces.map(|piece| self.at(middle(piece)).saturating_mul(piece.count())).fold(0, u64::saturating_add)
     }
 }
@@ -58,7 +67,7 @@ pub(super) fn anew(missing: &[LedgerRange], unsound: &RangeSet) -> Vec<LedgerRan
         let range = *range;
         unsound.ranges().filter_map(|unsound| unsound.intersection(range)).collect()
     };
-    missing.iter().flat_map(of).flat_map(within_ranges).collect()
+    missing.iter().flat_map(of).flat_map(LedgerRange::within_ranges).collect()
 }
 
 /// Cuts `missing` into chunks: in order, without overlap, each within one 10,000-ledger range, so that no file straddles
@@ -67,7 +76,7 @@ pub(super) fn chunks(missing: &[LedgerRange], density: &Density, rules: ChunkRul
     let bytes = density.total(missing) / u64::from(rules.min_chunks.max(1));
     let bytes = bytes.clamp(1, rules.bytes.max(1));
     let mut all = Vec::new();
-    for piece in missing.iter().flat_map(|range| within_ranges(*range)) {
+    for piece in missing.iter().flat_map(|range| range.within_ranges()) {
         let per_ledger = density.at(middle(piece));
         let least = u64::from(rules.min_ledgers).min(rules.min_bytes / per_ledger).max(1);
         let most = (bytes / per_ledger).clamp(least, u64::from(RANGE_LEDGERS).max(least));
@@ -91,17 +100,6 @@ fn cut(piece: LedgerRange, size: u32, align: u32, all: &mut Vec<LedgerRange>) {
         }
         start = end + 1;
     }
-}
-
-/// `range` cut where the 10,000-ledger ranges end.
-fn within_ranges(range: LedgerRange) -> impl Iterator<Item = LedgerRange> {
-    let mut next = Some(range.start());
-    std::iter::from_fn(move || {
-        let start = next.filter(|start| *start <= range.end())?;
-        let last = start.range_start().saturating_add(RANGE_LEDGERS - 1).min(range.end().get());
-        next = LedgerSeq::new(last).next();
-        LedgerRange::new(start, LedgerSeq::new(last))
-    })
 }
 
 fn middle(range: LedgerRange) -> LedgerSeq {

@@ -152,12 +152,12 @@ async fn sampled(
     loop {
         let sample = tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            sample = sample::density(task.source.as_ref(), missing) => sample,
+            sample = sample::ledgers(task.source.as_ref(), missing) => sample,
         };
         let error = match sample {
-            Ok(density) => {
+            Ok(samples) => {
                 job.waits_for(String::new());
-                return Ok(Some(density));
+                return Ok(Some(Density::of(&samples)));
             }
             Err(error) => error,
         };

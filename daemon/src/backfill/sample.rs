@@ -3,7 +3,6 @@
 use futures::TryStreamExt;
 use lake_core::{LedgerRange, LedgerSeq, RawLedger};
 
-use super::plan::Density;
 use crate::{
     class::Class,
     source::{Source, SourceError},
@@ -14,16 +13,6 @@ const PLACES: u64 = 12;
 
 /// Ledgers that are read at each.
 const LEDGERS: u32 = 4;
-
-/// Samples the ledgers of `missing`.
-pub(super) async fn density(source: &dyn Source, missing: &[LedgerRange]) -> Result<Density, SourceError> {
-    let mut samples = Vec::new();
-    for (at, ledgers) in ledgers(source, missing).await? {
-        let bytes: usize = ledgers.iter().map(|ledger| ledger.xdr.len()).sum();
-        samples.push((at, bytes as u64 / (ledgers.len() as u64).max(1)));
-    }
-    Ok(Density::new(samples))
-}
 
 /// A few ledgers from places spread evenly over `missing`. Places whose ledgers are corrupt or not there are passed over:
 /// what they hold up is their own chunks, the rest must be planned.

@@ -33,7 +33,7 @@ section!(
         shutdown_timeout: DurationText,
     }
 );
-section!(LakeFile { path: String, extension_dir: String, compression_level: i32 });
+section!(LakeFile { path: String, extension_dir: String, compression_level: i32, raw_xdr: bool });
 section!(StampsFile { era_id: String, version_label: String });
 section!(BatchFile { max_ledgers: u32, max_bytes: SizeText, max_age: DurationText });
 section!(PipelineFile { workers: usize, memory: SizeText });

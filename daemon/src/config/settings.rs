@@ -50,6 +50,8 @@ pub struct LakeSection {
     pub extension_dir: Option<PathBuf>,
     /// zstd level of Parquet files.
     pub compression_level: i32,
+    /// Whether the columns of raw XDR are filled.
+    pub raw_xdr: bool,
     /// Run stamp; `None` is NULL.
     pub era_id: Option<String>,
     /// Run stamp.
@@ -357,6 +359,7 @@ fn lake_section(get: &Required<'_>, lake: LakeFile, stamps: StampsFile) -> Resul
         path: get.text("lake.path", lake.path)?.into(),
         extension_dir: lake.extension_dir.filter(|d| !d.is_empty()).map(PathBuf::from),
         compression_level: get.in_range("lake.compression_level", lake.compression_level, 1, 22)?,
+        raw_xdr: get.value("lake.raw_xdr", lake.raw_xdr)?,
         era_id: stamps.era_id.filter(|e| !e.is_empty()),
         version_label: get.text("stamps.version_label", stamps.version_label)?,
     })

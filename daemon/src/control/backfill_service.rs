@@ -6,21 +6,15 @@ use futures::Stream;
 use lake_core::{LedgerRange, LedgerSeq};
 use lake_proto::v1::{self as pb, backfill_service_server::BackfillService, backfill_target, workers};
 use prost_types::Timestamp;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::Interval;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::status_code;
+use super::{status_code, ticks, translate::duration};
 use crate::backfill::{Backfill, BackfillError, GapView, JobState, JobView, Plan, Span, Target, Workers};
 
 /// Workers of a job that names none.
 const DEFAULT_WORKERS: u32 = 4;
-
-/// Time between two answers of `WatchBackfill` when the caller names none.
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Shortest time between them.
-const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Answers from a [`Backfill`].
 pub(super) struct Backfills {
@@ -113,18 +107,10 @@ impl BackfillService for Backfills {
         request: Request<pb::WatchBackfillRequest>,
     ) -> Result<Response<Self::WatchBackfillStream>, Status> {
         let request = request.into_inner();
-        let interval = match request.interval {
-            None => DEFAULT_INTERVAL,
-            Some(asked) => Duration::try_from(asked)
-                .ok()
-                .filter(|asked| !asked.is_zero())
-                .ok_or_else(|| status_code::bad_duration("interval"))?,
-        };
         let backfill = self.jobs()?.clone();
         // The newest job is found once: the stream stays with it.
         let id = backfill.get(request.id).map_err(refused)?.record.id;
-        let mut ticks = tokio::time::interval(interval.max(MIN_INTERVAL));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let ticks = ticks::ticks(request.interval)?;
         let watch = Watch { backfill, id, ticks, shutdown: self.shutdown.clone() };
         let stream = futures::stream::unfold(Some(watch), |watch| async { watch?.next().await });
         Ok(Response::new(Box::pin(stream)))
@@ -213,11 +199,6 @@ fn range(range: LedgerRange) -> pb::LedgerRange {
 
 const fn time(seconds: i64) -> Timestamp {
     Timestamp { seconds, nanos: 0 }
-}
-
-/// A time of any length; protobuf's own limit is ten thousand years.
-fn duration(time: Duration) -> Option<prost_types::Duration> {
-    prost_types::Duration::try_from(time).ok()
 }
 
 fn job(view: &JobView) -> pb::BackfillJob {

@@ -9,6 +9,7 @@ mod query_service;
 mod service;
 mod socket;
 mod status_code;
+mod ticks;
 mod translate;
 mod verify_service;
 

@@ -1,24 +1,18 @@
 //! `lake.v1.ControlService`: status and health.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
 use futures::Stream;
 use lake_proto::v1::{
     GetHealthRequest, GetHealthResponse, GetStatusRequest, GetStatusResponse, WatchStatusRequest,
     WatchStatusResponse, control_service_server::ControlService,
 };
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::Interval;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{status_code, translate};
+use super::{status_code, ticks, translate};
 use crate::status::StatusSource;
-
-/// Time between two answers of `WatchStatus` when the caller names none.
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Shortest time between them.
-const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Answers from a [`StatusSource`].
 pub(super) struct Control {
@@ -67,15 +61,7 @@ impl ControlService for Control {
         &self,
         request: Request<WatchStatusRequest>,
     ) -> Result<Response<Self::WatchStatusStream>, Status> {
-        let interval = match request.into_inner().interval {
-            None => DEFAULT_INTERVAL,
-            Some(asked) => Duration::try_from(asked)
-                .ok()
-                .filter(|asked| !asked.is_zero())
-                .ok_or_else(|| status_code::bad_duration("interval"))?,
-        };
-        let mut ticks = tokio::time::interval(interval.max(MIN_INTERVAL));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let ticks = ticks::ticks(request.into_inner().interval)?;
         let watch = Watch { status: self.status.clone(), ticks, shutdown: self.shutdown.clone() };
         let stream = futures::stream::unfold(Some(watch), |watch| async { watch?.next().await });
         Ok(Response::new(Box::pin(stream)))

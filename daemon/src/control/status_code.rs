@@ -55,6 +55,11 @@ pub(super) fn no_backfill() -> Status {
     Status::unavailable("this daemon does no backfills")
 }
 
+/// The daemon was told not to verify.
+pub(super) fn no_verify() -> Status {
+    Status::unavailable("this daemon does not verify")
+}
+
 /// The daemon was told not to serve queries.
 pub(super) fn no_queries() -> Status {
     Status::unavailable("this daemon serves no queries: read the lake with DuckDB directly")

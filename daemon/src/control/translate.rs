@@ -7,6 +7,11 @@ use prost_types::Timestamp;
 
 use crate::status;
 
+/// A time of any length; protobuf's own limit is ten thousand years.
+pub(super) fn duration(time: Duration) -> Option<prost_types::Duration> {
+    prost_types::Duration::try_from(time).ok()
+}
+
 /// The whole status.
 pub(super) fn status(status: &status::Status) -> v1::Status {
     let daemon = &status.daemon;

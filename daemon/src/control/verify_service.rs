@@ -1,6 +1,6 @@
 //! `lake.v1.VerifyService`: translation between the proto and [`Verifier`].
 
-use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt};
 use lake_proto::v1::{self as pb, verify_response::Part, verify_service_server::VerifyService};
@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::status_code;
+use super::{status_code, translate::duration};
 use crate::verify::{Event, Finding, Kind, Options, Tally, Verifier};
 
 /// Answers from a [`Verifier`].
@@ -31,14 +31,14 @@ impl VerifyService for Verifies {
         &self,
         request: Request<pb::VerifyRequest>,
     ) -> Result<Response<Self::VerifyStream>, Status> {
-        let verifier = self.verifier.as_ref().ok_or_else(status_code::no_backfill)?;
+        let verifier = self.verifier.as_ref().ok_or_else(status_code::no_verify)?;
         let request = request.into_inner();
         let options = Options {
             network: request.network,
             from: request.from,
             to: request.to,
             against_source: request.against_source,
-            archive: Some(request.archive).filter(|path| !path.is_empty()).map(PathBuf::from),
+            archive: Some(request.archive).filter(|place| !place.is_empty()),
         };
         let events = verifier.start(options).await.map_err(|error| status_code::of_verify(&error))?;
         let parts = ReceiverStream::new(events).map(|event| match event {
@@ -71,11 +71,6 @@ fn tally(tally: &Tally) -> pb::VerifyTally {
         findings: tally.findings,
         took: duration(tally.took),
     }
-}
-
-/// A time of any length; protobuf's own limit is ten thousand years.
-fn duration(time: Duration) -> Option<prost_types::Duration> {
-    prost_types::Duration::try_from(time).ok()
 }
 
 fn finding(finding: &Finding) -> pb::VerifyFinding {

@@ -184,7 +184,7 @@ impl Worker {
             true => encoder.begin_replacing(&self.task.name, self.chunk.range),
             false => encoder.begin(&self.task.name, self.chunk.range),
         };
-        let mut rows = Chunks::new(&shared.stamps, encoder, self.chunk.range.start(), None);
+        let mut rows = Chunks::new(&shared.rows, encoder, self.chunk.range.start(), None);
         let mut passed = Passed::default();
         while let Some(first) = waiting.blocking_recv() {
             let cpu = Arc::clone(&self.limits.cpu);

@@ -12,7 +12,10 @@ mod work;
 
 use std::{sync::Arc, time::Duration};
 
-use lake_core::{Network, tables::Stamps};
+use lake_core::{
+    Network,
+    tables::{Stamps, TableSet},
+};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -46,31 +49,34 @@ pub struct Shared {
     pub worker_count: usize,
     /// When a batch is sealed.
     pub batch: BatchSettings,
-    /// Run stamps; the clock is read for each batch.
-    pub stamps: StampSettings,
+    /// What rows are made with.
+    pub rows: RowSettings,
     /// Stop taking ledgers in; finish what is in flight.
     pub cancel: CancellationToken,
 }
 
-/// Run stamps of every row.
+/// What rows are made with.
 #[derive(Clone, Debug)]
-pub struct StampSettings {
-    /// `era_id`.
+pub struct RowSettings {
+    /// Run stamp `era_id`.
     pub era_id: Option<Arc<str>>,
-    /// `version_label`.
+    /// Run stamp `version_label`.
     pub version_label: Arc<str>,
+    /// Whether the columns of raw XDR are filled.
+    pub raw_xdr: bool,
 }
 
-impl StampSettings {
-    /// The stamps of a batch made now.
-    pub(crate) fn now(&self) -> Stamps {
+impl RowSettings {
+    /// An empty set of tables, stamped with this moment.
+    pub(crate) fn tables(&self) -> TableSet {
         let since_epoch =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Stamps {
+        let stamps = Stamps {
             era_id: self.era_id.clone(),
             version_label: self.version_label.clone(),
             ingested_at_micros: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
-        }
+        };
+        TableSet::new(stamps).with_raw_xdr(self.raw_xdr)
     }
 }
 

@@ -6,7 +6,7 @@ use std::mem;
 use lake_core::{Hash32, LedgerRange, LedgerSeq, RawLedger, decode, tables::TableSet};
 
 use super::{
-    NetworkTask, Shared, StampSettings,
+    NetworkTask, RowSettings, Shared,
     batcher::RawBatch,
     error::{PipelineError, RefusedBy},
     progress::StageTimes,
@@ -84,7 +84,7 @@ fn attempt(shared: &Shared, task: &NetworkTask, ledgers: &[RawLedger]) -> Result
         Some(only) => shared.lake.encoder().begin_adding(&task.name, planned, only.clone()),
         None => shared.lake.encoder().begin(&task.name, planned),
     };
-    let mut chunks = Chunks::new(&shared.stamps, encoder, first.seq, task.only.clone());
+    let mut chunks = Chunks::new(&shared.rows, encoder, first.seq, task.only.clone());
     for (index, raw) in ledgers.iter().enumerate() {
         match chunks.add(task, raw, passed.as_ref().map(|p| p.last_hash)) {
             Ok((previous_hash, hash, closed_at)) => {
@@ -140,7 +140,7 @@ fn planned(ledgers: &[RawLedger]) -> Option<LedgerRange> {
 
 /// Rows on their way to the encoder.
 pub(super) struct Chunks<'s> {
-    stamps: &'s StampSettings,
+    settings: &'s RowSettings,
     encoder: BatchEncoder,
     pub(super) tables: TableSet,
     start: LedgerSeq,
@@ -152,13 +152,13 @@ pub(super) struct Chunks<'s> {
 
 impl<'s> Chunks<'s> {
     pub(super) fn new(
-        stamps: &'s StampSettings,
+        settings: &'s RowSettings,
         encoder: BatchEncoder,
         start: LedgerSeq,
         only: Option<OnlyTables>,
     ) -> Self {
-        let (tables, laps) = (TableSet::new(stamps.now()), CpuLaps::start());
-        Self { stamps, encoder, tables, start, rows: Vec::new(), only, laps, cpu: StageTimes::default() }
+        let (tables, laps) = (settings.tables(), CpuLaps::start());
+        Self { settings, encoder, tables, start, rows: Vec::new(), only, laps, cpu: StageTimes::default() }
     }
 
     /// Adds the rows of one ledger: its parent's hash, its hash and its close time.
@@ -200,7 +200,7 @@ impl<'s> Chunks<'s> {
     /// Hands over the rows of the ledgers up to `last`.
     fn flush(&mut self, last: LedgerSeq) -> Result<(), LakeError> {
         let Some(range) = LedgerRange::new(self.start, last) else { return Ok(()) };
-        let tables = mem::replace(&mut self.tables, TableSet::new(self.stamps.now())).finish();
+        let tables = mem::replace(&mut self.tables, self.settings.tables()).finish();
         for (spec, rows) in &tables {
             if self.only.as_ref().is_some_and(|only| !only.contains(&spec.name)) {
                 continue;

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lake_core::{LedgerRange, LedgerSeq, ledger::RANGE_LEDGERS};
+use lake_core::{LedgerRange, LedgerSeq};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,7 @@ use crate::{
     lake::{Damage, Held, LakeError, Proven},
     pipeline::{NetworkTask, Shared},
 };
+use archive::Archive;
 use headers::Link;
 use unit::Unit;
 
@@ -48,8 +49,8 @@ pub struct Options {
     pub to: Option<u32>,
     /// Whether every row is made again from the source and compared.
     pub against_source: bool,
-    /// A history archive's folder whose headers are compared.
-    pub archive: Option<PathBuf>,
+    /// Folder or http(s) address of a history archive whose headers are compared.
+    pub archive: Option<String>,
 }
 
 /// What a finding is about.
@@ -145,13 +146,13 @@ pub enum VerifyError {
         /// Which were asked for.
         what: String,
     },
-    /// The history archive is not a folder of one.
+    /// There is no such history archive.
     #[error(
-        "history archive {}: {reason}: name the folder that holds its `ledger` and `history` folders", path.display()
+        "history archive {place}: {reason}: name the folder or the address that holds `.well-known` and `ledger`"
     )]
     Archive {
-        /// The folder.
-        path: PathBuf,
+        /// Folder or address.
+        place: String,
         /// What is wrong.
         reason: String,
     },
@@ -189,14 +190,20 @@ impl Verifier {
             let known: Vec<&str> = self.networks.iter().map(|task| task.name.as_str()).collect();
             return Err(VerifyError::UnknownNetwork { name: options.network, known: known.join(", ") });
         };
-        if let Some(archive) = &options.archive {
-            archive::check(archive)?;
-        }
+        let archive = match options.archive.clone() {
+            Some(place) => {
+                let network = task.network.clone();
+                let open = tokio::task::spawn_blocking(move || Archive::open(&place, &network));
+                Some(open.await.map_err(|error| VerifyError::Ended(error.to_string()))??)
+            }
+            None => None,
+        };
         self.shared.lake.refresh(&task.name).await?;
         let range = self.range(&task, &options)?;
         let (events, receiver) = mpsc::channel(WAITING);
         let stop = self.shared.cancel.clone();
-        let run = Run { shared: self.shared.clone(), task, options, range, stop, tally: Tally::default() };
+        let (shared, tally) = (self.shared.clone(), Tally::default());
+        let run = Run { shared, task, options, archive, range, stop, tally };
         tokio::task::spawn_blocking(move || {
             let told = events.clone();
             if let Err(error) = run.run(&events) {
@@ -233,6 +240,7 @@ struct Run {
     shared: Shared,
     task: NetworkTask,
     options: Options,
+    archive: Option<Archive>,
     range: LedgerRange,
     stop: CancellationToken,
     tally: Tally,
@@ -248,7 +256,7 @@ impl Run {
         let mut held = self.shared.lake.held(&self.task.name)?;
         let mut before: Option<Link> = None;
         let mut reported = Instant::now();
-        for range in ranges(self.range) {
+        for range in self.range.within_ranges() {
             let mut tries = 1;
             let unit = loop {
                 let unit = self.unit(range, &held, before)?;
@@ -301,8 +309,8 @@ impl Run {
         if self.options.against_source && !stop() {
             source::compare(&mut unit, &self.shared, &self.task, &coverage, &stop);
         }
-        if let Some(archive) = &self.options.archive {
-            archive::compare(&mut unit, archive);
+        if let Some(archive) = &self.archive {
+            archive::compare(&mut unit, archive, &stop);
         }
         unit.findings.sort_by(|a, b| (a.range, &a.table).cmp(&(b.range, &b.table)));
         Ok(unit)
@@ -345,17 +353,6 @@ fn paths(held: &[Held], range: LedgerRange) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = of_range.map(|held| held.file.path.clone()).collect();
     paths.sort();
     paths
-}
-
-/// `range` cut where the 10,000-ledger ranges end.
-fn ranges(range: LedgerRange) -> impl Iterator<Item = LedgerRange> {
-    let mut next = Some(range.start());
-    std::iter::from_fn(move || {
-        let start = next.filter(|start| *start <= range.end())?;
-        let last = start.range_start().saturating_add(RANGE_LEDGERS - 1).min(range.end().get());
-        next = LedgerSeq::new(last).next();
-        LedgerRange::new(start, LedgerSeq::new(last))
-    })
 }
 
 /// Shared by the parts of a unit.

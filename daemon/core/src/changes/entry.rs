@@ -2,6 +2,11 @@
 
 use stellar_xdr as xdr;
 
+/// The account that an entry is.
+pub fn account(entry: &xdr::LedgerEntry) -> Option<&xdr::AccountEntry> {
+    if let xdr::LedgerEntryData::Account(account) = &entry.data { Some(account) } else { None }
+}
+
 /// Account that pays the reserve of an entry (CAP-33).
 pub fn sponsor(entry: &xdr::LedgerEntry) -> Option<&xdr::AccountId> {
     match &entry.ext {

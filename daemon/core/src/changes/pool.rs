@@ -2,7 +2,7 @@
 
 use stellar_xdr as xdr;
 
-use super::Pair;
+use super::{Pair, pairs};
 
 /// A change of a liquidity pool (CAP-38).
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,11 @@ pub struct PoolChange<'l> {
 }
 
 impl<'l> PoolChange<'l> {
+    /// What an operation's changes did to the pool `id`; `None` where they show nothing of it.
+    pub fn find(id: &xdr::PoolId, changes: &'l [xdr::LedgerEntryChange]) -> Option<Self> {
+        pairs(changes).filter_map(|pair| Self::of(&pair)).find(|change| change.id == id)
+    }
+
     /// What `pair` did to a pool; `None` for other entries and where the meta has no image of it.
     pub fn of(pair: &Pair<'l>) -> Option<Self> {
         let (before, after) = (pair.before.and_then(pool_of), pair.after.and_then(pool_of));

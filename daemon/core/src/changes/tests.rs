@@ -1,10 +1,12 @@
 //! Net changes and their order, from hand-made ledgers.
 
-use bytes::Bytes;
 use stellar_xdr as xdr;
 
 use super::*;
-use crate::{Hash32, LedgerSeq};
+use crate::{
+    Hash32,
+    tables::testing::{self, ledger},
+};
 
 type Change = xdr::LedgerEntryChange;
 
@@ -45,55 +47,27 @@ fn transaction(soroban: bool, groups: [Vec<Change>; 5]) -> Transaction {
     } else {
         xdr::OperationBody::Inflation
     };
-    let tx = xdr::Transaction {
-        operations: vec![xdr::Operation { source_account: None, body }].try_into().unwrap(),
-        ..Default::default()
-    };
-    let envelope = xdr::TransactionV1Envelope { tx, signatures: xdr::VecM::default() };
     let operation = xdr::OperationMetaV2 {
         ext: xdr::ExtensionPoint::V0,
         changes: operation,
         events: xdr::VecM::default(),
     };
+    let meta = xdr::TransactionMetaV4 {
+        tx_changes_before: before,
+        operations: vec![operation].try_into().unwrap(),
+        tx_changes_after: after,
+        ..Default::default()
+    };
+    let operations = vec![xdr::Operation { source_account: None, body }];
     Transaction {
-        hash: Hash32([3; 32]),
-        application_order: 1,
-        inner_hash: None,
-        protocol: 25,
-        envelope: xdr::TransactionEnvelope::Tx(envelope),
-        envelope_xdr: Bytes::new(),
-        result: xdr::TransactionResult::default(),
-        result_xdr: Bytes::new(),
         fee_changes: fee,
-        fee_changes_xdr: Bytes::new(),
-        meta: xdr::TransactionMeta::V4(xdr::TransactionMetaV4 {
-            tx_changes_before: before,
-            operations: vec![operation].try_into().unwrap(),
-            tx_changes_after: after,
-            ..Default::default()
-        }),
-        meta_xdr: Bytes::new(),
         post_apply_fee_changes: Some(refund),
-        place: None,
-    }
-}
-
-fn ledger(transactions: Vec<Transaction>) -> Ledger {
-    Ledger {
-        seq: LedgerSeq::new(100),
-        network_id: Hash32([0; 32]),
-        hash: Hash32([0; 32]),
-        previous_hash: Hash32([0; 32]),
-        closed_at: 0,
-        header: xdr::LedgerHeader::default(),
-        header_xdr: Bytes::new(),
-        close_meta_version: 2,
-        applied_protocol: 25,
-        transactions,
-        soroban_fee_write_1kb: None,
-        live_soroban_state_size: None,
-        evicted_keys: None,
-        upgrades: Vec::new(),
+        ..testing::transaction(
+            1,
+            operations,
+            xdr::TransactionResultResult::TxSuccess(xdr::VecM::default()),
+            xdr::TransactionMeta::V4(meta),
+        )
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
             data_name: name,
             data_value: &data.data_value.0,
             sponsor: state.sponsor,
-            last_modified_ledger: state.modified(),
+            last_modified_ledger: state.modified(input, &SPEC)?,
             ledger_entry_change: state.ledger_entry_change,
             deleted: state.deleted,
             ledger_sequence: state.ledger_sequence,

@@ -95,8 +95,8 @@ fn signers(account: &xdr::AccountEntry) -> impl Iterator<Item = Signer<'_>> + Cl
 pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), ExtractError> {
     for (change, account) in of_type!(input, Account) {
         let mut push = |kind, signer| push(input, change, &account.account_id, (kind, signer), out);
-        let before = || account_of(change.before).into_iter().flat_map(signers);
-        let after = || account_of(change.after()).into_iter().flat_map(signers);
+        let before = || change.before.and_then(entry::account).into_iter().flat_map(signers);
+        let after = || change.after().and_then(entry::account).into_iter().flat_map(signers);
         // An account that was there before, but of which the meta shows no image, may have had any signer.
         let is_new = change.before.is_some() || change.kind == ChangeKind::Created;
         for signer in after() {
@@ -111,11 +111,6 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
         }
     }
     Ok(())
-}
-
-fn account_of(entry: Option<&xdr::LedgerEntry>) -> Option<&xdr::AccountEntry> {
-    let xdr::LedgerEntryData::Account(account) = &entry?.data else { return None };
-    Some(account)
 }
 
 fn push(

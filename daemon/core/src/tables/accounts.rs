@@ -141,7 +141,7 @@ fn push(
         updated_at: state.closed_at,
         ledger_entry_change: state.ledger_entry_change,
         deleted: state.deleted,
-        last_modified_ledger: state.modified(),
+        last_modified_ledger: state.modified(input, &SPEC)?,
         buying_liabilities: liabilities.buying,
         selling_liabilities: liabilities.selling,
         inflation_destination: account.inflation_dest.as_ref().map(key_of),

@@ -1,7 +1,7 @@
 //! Claimable balances: every one that a ledger created or removed.
 
 use super::{
-    ExtractError, Input,
+    ExtractError, Input, fit,
     state::{State, int, of_type},
 };
 use crate::{
@@ -79,13 +79,12 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
             asset_code: asset.code(),
             asset_issuer: asset.issuer().map(key_of),
             amount: balance.amount,
-            // at most ten
-            claimants_count: i32::try_from(balance.claimants.len()).unwrap_or(i32::MAX),
+            claimants_count: fit(input.ledger.seq, SPEC.name, "claimants_count", balance.claimants.len())?,
             flags: int(input, &SPEC, "flags", flags)?,
             created_at: state.closed_at,
             claimants: json.as_str().into(),
             clawback_enabled: flags & 1 != 0,
-            last_modified_ledger: state.modified(),
+            last_modified_ledger: state.modified(input, &SPEC)?,
             ledger_entry_change: state.ledger_entry_change,
             deleted: state.deleted,
         });

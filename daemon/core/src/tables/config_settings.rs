@@ -216,17 +216,22 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
             let reason = format!("setting {}: the ledger shows no image of it", id.name());
             return Err(ExtractError { seq: input.ledger.seq, table: SPEC.name, reason });
         };
-        out.push(row(&state, id, setting));
+        out.push(row(&state, state.modified(input, &SPEC)?, id, setting));
     }
     Ok(())
 }
 
-fn row<'l>(state: &State<'l>, id: xdr::ConfigSettingId, setting: &'l xdr::ConfigSettingEntry) -> Row<'l> {
+fn row<'l>(
+    state: &State<'l>,
+    modified: i32,
+    id: xdr::ConfigSettingId,
+    setting: &'l xdr::ConfigSettingEntry,
+) -> Row<'l> {
     let arms = Arms::of(setting);
     Row {
         config_setting_id: id.into(),
         ledger_sequence: state.ledger_sequence,
-        last_modified_ledger: state.modified(),
+        last_modified_ledger: modified,
         deleted: state.deleted,
         closed_at: state.closed_at,
         ledger_max_instructions: arms.compute.map(|s| s.ledger_max_instructions),

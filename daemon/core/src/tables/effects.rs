@@ -147,17 +147,17 @@ fn push(mut effects: Effects<'_>) -> Result<(), String> {
         Body::Inflation => payments::inflation(e)?,
         Body::ManageData(op) => accounts::manage_data(e, op),
         Body::BumpSequence(_) => accounts::bump_sequence(e),
-        Body::CreateClaimableBalance(op) => balances::create(e, op),
-        Body::ClaimClaimableBalance(op) => balances::claim(e, op),
+        Body::CreateClaimableBalance(op) => balances::create(e, op)?,
+        Body::ClaimClaimableBalance(op) => balances::claim(e, op)?,
         // only changes of entries tell what these did
         Body::BeginSponsoringFutureReserves(_)
         | Body::EndSponsoringFutureReserves
         | Body::RevokeSponsorship(_) => {}
         Body::Clawback(op) => payments::clawback(e, op),
-        Body::ClawbackClaimableBalance(op) => balances::clawback(e, op),
+        Body::ClawbackClaimableBalance(op) => balances::clawback(e, op)?,
         Body::SetTrustLineFlags(op) => trustlines::set_flags(e, op)?,
-        Body::LiquidityPoolDeposit(op) => pools::deposit(e, op),
-        Body::LiquidityPoolWithdraw(op) => pools::withdraw(e, op),
+        Body::LiquidityPoolDeposit(op) => pools::deposit(e, op)?,
+        Body::LiquidityPoolWithdraw(op) => pools::withdraw(e, op)?,
         Body::InvokeHostFunction(_) => soroban::invoke(e)?,
         Body::ExtendFootprintTtl(op) => soroban::extend(e, op)?,
         Body::RestoreFootprint(_) => soroban::restore(e)?,

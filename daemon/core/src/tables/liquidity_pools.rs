@@ -93,7 +93,7 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
             asset_b_issuer: b.issuer().map(key_of),
             asset_b_amount: body.reserve_b,
             created_at: state.closed_at,
-            last_modified_ledger: state.modified(),
+            last_modified_ledger: state.modified(input, &SPEC)?,
             ledger_entry_change: state.ledger_entry_change,
             deleted: state.deleted,
         });

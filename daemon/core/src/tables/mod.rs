@@ -33,7 +33,7 @@ pub mod ttl;
 pub use older::{OLDER_SETS, OlderSet};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -65,6 +65,8 @@ pub struct ExtractError {
 pub(crate) struct Input<'l> {
     pub(crate) ledger: &'l Ledger,
     pub(crate) stamps: &'l Stamps,
+    /// Whether the columns [`transactions::RAW_XDR`] are filled.
+    pub(crate) raw_xdr: bool,
     /// Net changes of the ledger's entries.
     pub(crate) changes: Changes<'l>,
 }
@@ -76,7 +78,7 @@ impl<'l> Input<'l> {
             table: "entry changes",
             reason: error.to_string(),
         })?;
-        Ok(Self { ledger, stamps, changes })
+        Ok(Self { ledger, stamps, raw_xdr: true, changes })
     }
 }
 
@@ -90,6 +92,7 @@ macro_rules! tables {
         #[derive(Debug)]
         pub struct TableSet {
             stamps: Stamps,
+            raw_xdr: bool,
             $(
                 /// Rows of the table of that name.
                 pub $table: $table::Columns,
@@ -97,9 +100,15 @@ macro_rules! tables {
         }
 
         impl TableSet {
-            /// An empty set.
+            /// An empty set that fills all columns.
             pub fn new(stamps: Stamps) -> Self {
-                Self { stamps, $($table: $table::Columns::default()),+ }
+                Self { stamps, raw_xdr: true, $($table: $table::Columns::default()),+ }
+            }
+
+            /// The same, with or without values in the columns [`transactions::RAW_XDR`].
+            #[must_use]
+            pub fn with_raw_xdr(self, raw_xdr: bool) -> Self {
+                Self { raw_xdr, ..self }
             }
 
             /// Appends the rows of one ledger to every table.
@@ -120,7 +129,7 @@ macro_rules! tables {
                 ledger: &Ledger,
                 mut done: impl FnMut(&'static str),
             ) -> Result<(), ExtractError> {
-                let input = Input::new(ledger, &self.stamps)?;
+                let input = Input { raw_xdr: self.raw_xdr, ..Input::new(ledger, &self.stamps)? };
                 done("entry changes");
                 $(
                     $table::extract(&input, &mut self.$table)?;

@@ -76,7 +76,7 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
             )?,
             num_sponsored: int(input, &SPEC, "num_sponsored", sponsorships.map_or(0, |v2| v2.num_sponsored))?,
             sequence_number: Some(account.seq_num.0),
-            last_modified_ledger: i64::from(state.modified()),
+            last_modified_ledger: i64::from(state.modified(input, &SPEC)?),
             ledger_sequence: state.ledger_sequence,
             ledger_entry_change: state.ledger_entry_change,
             deleted: state.deleted,

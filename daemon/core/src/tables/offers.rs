@@ -99,7 +99,7 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
             price_d: d,
             price_r: PriceRatio { n, d },
             sponsor: state.sponsor,
-            last_modified_ledger: state.modified(),
+            last_modified_ledger: state.modified(input, &SPEC)?,
             ledger_entry_change: state.ledger_entry_change,
             deleted: state.deleted,
         });

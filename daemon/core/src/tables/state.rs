@@ -53,10 +53,13 @@ impl<'l> State<'l> {
         })
     }
 
-    /// `last_modified_ledger` where the row must have an image.
-    pub(super) fn modified(&self) -> i32 {
-        // Rows of classic entries are made from their image, so there is one.
-        self.last_modified_ledger.unwrap_or_default()
+    /// `last_modified_ledger` where the row must have an image, as those of classic entries have.
+    pub(super) fn modified(&self, input: &Input<'_>, spec: &TableSpec) -> Result<i32, ExtractError> {
+        self.last_modified_ledger.ok_or_else(|| ExtractError {
+            seq: input.ledger.seq,
+            table: spec.name,
+            reason: "a changed entry of which the ledger shows no image".to_owned(),
+        })
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn muxed(n: u8, id: u64) -> xdr::MuxedAccount {
 }
 
 /// A transaction of account 1, its hash 32 times `order`.
-pub(super) fn transaction(
+pub(crate) fn transaction(
     order: u8,
     operations: Vec<xdr::Operation>,
     result: xdr::TransactionResultResult,
@@ -65,7 +65,7 @@ pub(super) fn transaction(
 }
 
 /// Ledger 20,001 of protocol 25.
-pub(super) fn ledger(transactions: Vec<Transaction>) -> Ledger {
+pub(crate) fn ledger(transactions: Vec<Transaction>) -> Ledger {
     Ledger {
         seq: LedgerSeq::new(20_001),
         network_id: Hash32([0; 32]),

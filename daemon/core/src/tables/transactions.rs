@@ -124,7 +124,8 @@ table! {
         signatures_count: i32,
         /// Whether the transaction was kept and has a create_account operation.
         new_account: bool,
-        /// Base64 XDR of the TransactionEnvelope.
+        /// Base64 XDR of the TransactionEnvelope. This and the three after it are NULL where the lake was told to leave
+        /// raw XDR out (`lake.raw_xdr`).
         tx_envelope: Option<Base64>,
         /// Base64 XDR of the TransactionResult.
         tx_result: Option<Base64>,
@@ -172,16 +173,19 @@ table! {
     }
 }
 
+/// Columns that repeat the ledger's XDR as it came, which a lake may leave out.
+pub const RAW_XDR: [&str; 4] = ["tx_envelope", "tx_result", "tx_meta", "tx_fee_meta"];
+
 /// Appends the ledger's transactions to `out`, in apply order.
 pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), ExtractError> {
-    let ledger = input.ledger;
-    for tx in &ledger.transactions {
-        push(ledger, tx, out)?;
+    for tx in &input.ledger.transactions {
+        push(input, tx, out)?;
     }
     Ok(())
 }
 
-fn push(ledger: &Ledger, tx: &Transaction, out: &mut Columns) -> Result<(), ExtractError> {
+fn push(input: &Input<'_>, tx: &Transaction, out: &mut Columns) -> Result<(), ExtractError> {
+    let ledger = input.ledger;
     let place = |column, value: Option<u32>| {
         value.map(|v| fit::<u32, i32>(ledger.seq, SPEC.name, column, v)).transpose()
     };
@@ -198,6 +202,7 @@ fn push(ledger: &Ledger, tx: &Transaction, out: &mut Columns) -> Result<(), Extr
     let fees = tx.fees();
     let soroban = Soroban::of(ledger, tx, fees)?;
     let charged = tx.soroban_fees();
+    let raw = input.raw_xdr.then_some(tx);
 
     out.push(Row {
         ledger_sequence: i64::from(ledger.seq.get()),
@@ -240,10 +245,10 @@ fn push(ledger: &Ledger, tx: &Transaction, out: &mut Columns) -> Result<(), Extr
         signatures_count: count("signatures_count", signatures.len())?,
         new_account: tx.successful()
             && tx.operations().iter().any(|op| matches!(op.body, xdr::OperationBody::CreateAccount(_))),
-        tx_envelope: Some(&tx.envelope_xdr),
-        tx_result: Some(&tx.result_xdr),
-        tx_meta: Some(&tx.meta_xdr),
-        tx_fee_meta: Some(&tx.fee_changes_xdr),
+        tx_envelope: raw.map(|tx| tx.envelope_xdr.as_ref()),
+        tx_result: raw.map(|tx| tx.result_xdr.as_ref()),
+        tx_meta: raw.map(|tx| tx.meta_xdr.as_ref()),
+        tx_fee_meta: raw.map(|tx| tx.fee_changes_xdr.as_ref()),
         tx_signers: Some(tx.outer_signatures()),
         extra_signers,
         transaction_id: tx.toid(ledger.seq),

@@ -96,7 +96,7 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
             closed_at: state.closed_at,
             sponsor: state.sponsor,
             flags: int(input, &SPEC, "flags", line.flags)?,
-            last_modified_ledger: state.modified(),
+            last_modified_ledger: state.modified(input, &SPEC)?,
             ledger_entry_change: state.ledger_entry_change,
             deleted: state.deleted,
         });

@@ -9,7 +9,7 @@ use super::{
     kind::Kind,
 };
 use crate::{
-    changes::pairs,
+    changes::{entry, pairs},
     text::{Base64, Lossy, strkey_of},
 };
 
@@ -73,12 +73,8 @@ pub(super) fn becomes(set: u32, clear: u32, bit: u32) -> Option<bool> {
     if clear & bit != 0 { Some(false) } else { (set & bit != 0).then_some(true) }
 }
 
-fn account(entry: &xdr::LedgerEntry) -> Option<&xdr::AccountEntry> {
-    if let xdr::LedgerEntryData::Account(account) = &entry.data { Some(account) } else { None }
-}
-
 fn signers_differ(before: Option<&xdr::LedgerEntry>, after: Option<&xdr::LedgerEntry>) -> bool {
-    match (before.and_then(account), after.and_then(account)) {
+    match (before.and_then(entry::account), after.and_then(entry::account)) {
         (Some(before), Some(after)) => {
             before.thresholds.0.first() != after.thresholds.0.first() || before.signers != after.signers
         }
@@ -88,7 +84,7 @@ fn signers_differ(before: Option<&xdr::LedgerEntry>, after: Option<&xdr::LedgerE
 
 /// Weights of an account's signers by their text, the account's own key included unless its weight is 0.
 fn signers(entry: &xdr::LedgerEntry) -> Option<BTreeMap<String, u32>> {
-    let account = account(entry)?;
+    let account = entry::account(entry)?;
     let master = account.thresholds.0.first().copied().filter(|weight| *weight > 0);
     let master = master.map(|weight| (strkey_of(&account.account_id).to_string(), u32::from(weight)));
     let others = account.signers.iter().map(|signer| (signer.key.to_string(), signer.weight));
@@ -151,7 +147,7 @@ pub(super) fn manage_data(e: &mut Effects<'_>, op: &xdr::ManageDataOp) {
 /// Nothing, where the account was at that number already.
 pub(super) fn bump_sequence(e: &mut Effects<'_>) {
     let change = pairs(e.op.changes)
-        .find_map(|pair| Some((pair.before.and_then(account)?, pair.after.and_then(account)?)));
+        .find_map(|pair| Some((pair.before.and_then(entry::account)?, pair.after.and_then(entry::account)?)));
     if let Some((before, after)) = change
         && before.seq_num != after.seq_num
     {

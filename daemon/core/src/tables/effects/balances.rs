@@ -17,11 +17,13 @@ pub(super) fn balance(entry: Option<&xdr::LedgerEntry>) -> Option<&xdr::Claimabl
 }
 
 /// The claimants are the operation's own: the entry holds their relative times as absolute ones.
-pub(super) fn create(e: &mut Effects<'_>, op: &xdr::CreateClaimableBalanceOp) {
-    if let Some(balance) = pairs(e.op.changes).find_map(|pair| balance(pair.after)) {
+pub(super) fn create(e: &mut Effects<'_>, op: &xdr::CreateClaimableBalanceOp) -> Result<(), String> {
+    let created = pairs(e.op.changes).find_map(|pair| balance(pair.after));
+    if let Some(balance) = e.op.found(created, || "the claimable balance".to_owned())? {
         push_created(e, balance, &op.claimants);
     }
     e.push_amount(Kind::AccountDebited, &e.op.source, op.amount, (&op.asset).into());
+    Ok(())
 }
 
 /// Appends a new balance and each of those who may claim it.
@@ -44,31 +46,37 @@ pub(super) fn push_created(
     }
 }
 
-pub(super) fn claim(e: &mut Effects<'_>, op: &xdr::ClaimClaimableBalanceOp) {
-    let Some(balance) = removed(e, &op.balance_id) else { return };
+pub(super) fn claim(e: &mut Effects<'_>, op: &xdr::ClaimClaimableBalanceOp) -> Result<(), String> {
+    let Some(balance) = removed(e, &op.balance_id)? else { return Ok(()) };
     e.push_source(Kind::ClaimableBalanceClaimed, cells(balance), |j| {
         fields(j, balance);
         clawback_flag(j, balance);
     });
     e.push_amount(Kind::AccountCredited, &e.op.source, balance.amount, (&balance.asset).into());
+    Ok(())
 }
 
 /// The issuer is credited although what it takes back ceases to exist.
-pub(super) fn clawback(e: &mut Effects<'_>, op: &xdr::ClawbackClaimableBalanceOp) {
+pub(super) fn clawback(e: &mut Effects<'_>, op: &xdr::ClawbackClaimableBalanceOp) -> Result<(), String> {
     e.push_source(Kind::ClaimableBalanceClawedBack, Cells::default(), |j| {
         j.key("balance_id").plain(BalanceId(&op.balance_id));
     });
-    if let Some(balance) = removed(e, &op.balance_id) {
+    if let Some(balance) = removed(e, &op.balance_id)? {
         e.push_amount(Kind::AccountCredited, &e.op.source, balance.amount, (&balance.asset).into());
     }
+    Ok(())
 }
 
 /// The balance of that id, which the operation removed.
-fn removed<'e>(e: &Effects<'e>, id: &xdr::ClaimableBalanceId) -> Option<&'e xdr::ClaimableBalanceEntry> {
-    pairs(e.op.changes)
+fn removed<'e>(
+    e: &Effects<'e>,
+    id: &xdr::ClaimableBalanceId,
+) -> Result<Option<&'e xdr::ClaimableBalanceEntry>, String> {
+    let removed = pairs(e.op.changes)
         .filter(|pair| pair.after.is_none())
         .filter_map(|pair| balance(pair.before))
-        .find(|balance| balance.balance_id == *id)
+        .find(|balance| balance.balance_id == *id);
+    e.op.found(removed, || format!("claimable balance {}", BalanceId(id)))
 }
 
 fn cells(balance: &xdr::ClaimableBalanceEntry) -> Cells<'_> {

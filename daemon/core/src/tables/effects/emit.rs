@@ -42,6 +42,20 @@ impl<'l> Op<'l> {
         }
     }
 
+    /// An entry that the operation changed by its result: only a ledger without any changes may lack it.
+    pub(super) fn found<T>(
+        &self,
+        entry: Option<T>,
+        what: impl FnOnce() -> String,
+    ) -> Result<Option<T>, String> {
+        match entry {
+            None if !self.changes.is_empty() => {
+                Err(format!("the changes lack {}, which the operation changed", what()))
+            }
+            entry => Ok(entry),
+        }
+    }
+
     /// The changes that `keep` keeps, in the order in which Horizon reads them: by the XDR of their keys.
     ///
     /// # Errors

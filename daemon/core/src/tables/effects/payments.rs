@@ -34,8 +34,7 @@ pub(super) fn strict_receive(
     let sent = outcome::sent(&success.offers, &success.last)?;
     e.push_amount(Kind::AccountCredited, &op.destination, op.dest_amount, (&op.dest_asset).into());
     e.push_amount(Kind::AccountDebited, &e.op.source, sent, (&op.send_asset).into());
-    trades(e, &success.offers);
-    Ok(())
+    trades(e, &success.offers)
 }
 
 pub(super) fn strict_send(e: &mut Effects<'_>, op: &xdr::PathPaymentStrictSendOp) -> Result<(), String> {
@@ -45,8 +44,7 @@ pub(super) fn strict_send(e: &mut Effects<'_>, op: &xdr::PathPaymentStrictSendOp
     };
     e.push_amount(Kind::AccountCredited, &op.destination, success.last.amount, (&op.dest_asset).into());
     e.push_amount(Kind::AccountDebited, &e.op.source, op.send_amount, (&op.send_asset).into());
-    trades(e, &success.offers);
-    Ok(())
+    trades(e, &success.offers)
 }
 
 /// An offer has no effect of its own, only the trades that it makes at once.
@@ -59,8 +57,7 @@ pub(super) fn offer(e: &mut Effects<'_>) -> Result<(), String> {
     else {
         return Err(unexpected(result));
     };
-    trades(e, &success.offers_claimed);
-    Ok(())
+    trades(e, &success.offers_claimed)
 }
 
 pub(super) fn merge(e: &mut Effects<'_>, destination: &xdr::MuxedAccount) -> Result<(), String> {
@@ -98,7 +95,7 @@ fn unexpected(result: &xdr::OperationResultTr) -> String {
 }
 
 /// The effects of the fills of an operation; those that moved nothing have none.
-fn trades(e: &mut Effects<'_>, fills: &[xdr::ClaimAtom]) {
+fn trades(e: &mut Effects<'_>, fills: &[xdr::ClaimAtom]) -> Result<(), String> {
     for fill in fills {
         match fill {
             xdr::ClaimAtom::V0(f) => trade(
@@ -121,11 +118,12 @@ fn trades(e: &mut Effects<'_>, fills: &[xdr::ClaimAtom]) {
             ),
             xdr::ClaimAtom::LiquidityPool(f) => {
                 if f.amount_sold != 0 || f.amount_bought != 0 {
-                    pools::trade(e, f);
+                    pools::trade(e, f)?;
                 }
             }
         }
     }
+    Ok(())
 }
 
 /// A fill of an offer; sold and bought by its seller.

@@ -7,38 +7,40 @@ use super::{
     kind::Kind,
 };
 use crate::{
-    changes::{Pair, PoolChange, pairs},
+    changes::{Pair, PoolChange},
     text::{AssetParts, BalanceId, Json, details, pool_id},
 };
 
-/// The change of pool `id`. `None` where the meta shows none.
-fn change<'e>(e: &Effects<'e>, id: &xdr::PoolId) -> Option<PoolChange<'e>> {
-    pairs(e.op.changes).filter_map(|pair| PoolChange::of(&pair)).find(|change| change.id == id)
+/// The change of pool `id`. `None` where the meta shows no changes at all.
+fn change<'e>(e: &Effects<'e>, id: &xdr::PoolId) -> Result<Option<PoolChange<'e>>, String> {
+    e.op.found(PoolChange::find(id, e.op.changes), || format!("liquidity pool {}", pool_id(id)))
 }
 
-pub(super) fn deposit(e: &mut Effects<'_>, op: &xdr::LiquidityPoolDepositOp) {
-    let Some(change) = change(e, &op.liquidity_pool_id) else { return };
+pub(super) fn deposit(e: &mut Effects<'_>, op: &xdr::LiquidityPoolDepositOp) -> Result<(), String> {
+    let Some(change) = change(e, &op.liquidity_pool_id)? else { return Ok(()) };
     e.push_source(Kind::LiquidityPoolDeposited, Cells::default(), |j| {
         pool(j, &change);
         j.key("reserves_deposited");
         sides(j, &change, change.reserves);
         details::amount(j, "shares_received", change.shares);
     });
+    Ok(())
 }
 
-pub(super) fn withdraw(e: &mut Effects<'_>, op: &xdr::LiquidityPoolWithdrawOp) {
-    let Some(change) = change(e, &op.liquidity_pool_id) else { return };
+pub(super) fn withdraw(e: &mut Effects<'_>, op: &xdr::LiquidityPoolWithdrawOp) -> Result<(), String> {
+    let Some(change) = change(e, &op.liquidity_pool_id)? else { return Ok(()) };
     e.push_source(Kind::LiquidityPoolWithdrew, Cells::default(), |j| {
         pool(j, &change);
         j.key("reserves_received");
         sides(j, &change, change.reserves.map(i64::saturating_neg));
         details::amount(j, "shares_redeemed", change.shares.saturating_neg());
     });
+    Ok(())
 }
 
 /// Appends a fill by a pool; sold and bought by the pool.
-pub(super) fn trade(e: &mut Effects<'_>, fill: &xdr::ClaimLiquidityAtom) {
-    let Some(change) = change(e, &fill.liquidity_pool_id) else { return };
+pub(super) fn trade(e: &mut Effects<'_>, fill: &xdr::ClaimLiquidityAtom) -> Result<(), String> {
+    let Some(change) = change(e, &fill.liquidity_pool_id)? else { return Ok(()) };
     e.push_source(Kind::LiquidityPoolTrade, Cells::default(), |j| {
         pool(j, &change);
         j.key("sold");
@@ -46,6 +48,7 @@ pub(super) fn trade(e: &mut Effects<'_>, fill: &xdr::ClaimLiquidityAtom) {
         j.key("bought");
         side(j, &fill.asset_bought, fill.amount_bought);
     });
+    Ok(())
 }
 
 /// Appends the revocation of shares of a pool, for which these claimable balances were made.

@@ -138,14 +138,10 @@ fn of_trustline(e: &mut Effects<'_>, fate: Fate<'_>, line: &xdr::TrustLineEntry)
     });
 }
 
-fn account(entry: &xdr::LedgerEntry) -> Option<&xdr::AccountEntry> {
-    if let Data::Account(account) = &entry.data { Some(account) } else { None }
-}
-
 /// Whether the sponsors of an account's signers may have changed: a quick look that most changes do not pass.
 fn signers_differ(pair: &Pair<'_>) -> bool {
     let sponsored = |entry| {
-        let signers = account(entry).into_iter().flat_map(entry::signers);
+        let signers = entry::account(entry).into_iter().flat_map(entry::signers);
         signers.filter_map(|(signer, sponsor)| Some((&signer.key, sponsor?)))
     };
     let (before, after) = (pair.before.into_iter(), pair.after.into_iter());
@@ -154,12 +150,12 @@ fn signers_differ(pair: &Pair<'_>) -> bool {
 
 /// Sponsors of an account's signers by the signers' text.
 fn sponsors(entry: Option<&xdr::LedgerEntry>) -> BTreeMap<String, &xdr::AccountId> {
-    let signers = entry.and_then(account).into_iter().flat_map(entry::signers);
+    let signers = entry.and_then(entry::account).into_iter().flat_map(entry::signers);
     signers.filter_map(|(signer, sponsor)| Some((signer.key.to_string(), sponsor?))).collect()
 }
 
 fn of_signers(e: &mut Effects<'_>, pair: &Pair<'_>) {
-    let Some(owner) = pair.image().and_then(account) else { return };
+    let Some(owner) = pair.image().and_then(entry::account) else { return };
     let (before, after) = (sponsors(pair.before), sponsors(pair.after));
     let mut all: Vec<&String> = before.keys().chain(after.keys()).collect();
     all.sort_unstable();

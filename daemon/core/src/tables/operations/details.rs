@@ -296,7 +296,7 @@ enum Reserves<'l> {
 }
 
 fn reserves<'l>(cx: &Context<'l>, pool: &xdr::PoolId) -> Reserves<'l> {
-    match outcome::pool_change(pool, cx.changes) {
+    match PoolChange::find(pool, cx.changes) {
         _ if !cx.successful => Reserves::Untouched,
         Some(change) => Reserves::Changed(change),
         None => Reserves::Unknown,

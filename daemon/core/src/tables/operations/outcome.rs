@@ -2,7 +2,7 @@
 
 use stellar_xdr as xdr;
 
-use crate::changes::{PoolChange, pairs};
+use crate::changes::{entry, pairs};
 
 /// What an operation of a successful transaction brought about, as its result says. All `None` for a failed one:
 /// what its operations did was rolled back.
@@ -139,29 +139,10 @@ pub(super) fn sponsor<'l>(
             let former = pair.before.and_then(|entry| signer_sponsor(entry, &signer.key));
             (former != Some(sponsor)).then_some(sponsor)
         });
-        of_signer.or_else(|| if pair.before.is_none() { entry_sponsor(after) } else { None })
+        of_signer.or_else(|| if pair.before.is_none() { entry::sponsor(after) } else { None })
     })
 }
 
-fn entry_sponsor(entry: &xdr::LedgerEntry) -> Option<&xdr::AccountId> {
-    match &entry.ext {
-        xdr::LedgerEntryExt::V0 => None,
-        xdr::LedgerEntryExt::V1(v1) => v1.sponsoring_id.0.as_ref(),
-    }
-}
-
 fn signer_sponsor<'l>(entry: &'l xdr::LedgerEntry, key: &xdr::SignerKey) -> Option<&'l xdr::AccountId> {
-    let xdr::LedgerEntryData::Account(account) = &entry.data else { return None };
-    let xdr::AccountEntryExt::V1(v1) = &account.ext else { return None };
-    let xdr::AccountEntryExtensionV1Ext::V2(v2) = &v1.ext else { return None };
-    let position = account.signers.iter().position(|signer| signer.key == *key)?;
-    v2.signer_sponsoring_i_ds.get(position)?.0.as_ref()
-}
-
-/// The change of pool `id`. `None` where the meta shows none.
-pub(super) fn pool_change<'l>(
-    id: &xdr::PoolId,
-    changes: &'l [xdr::LedgerEntryChange],
-) -> Option<PoolChange<'l>> {
-    pairs(changes).filter_map(|pair| PoolChange::of(&pair)).find(|change| change.id == id)
+    entry::signers(entry::account(entry)?).find(|(signer, _)| signer.key == *key)?.1
 }

@@ -33,7 +33,9 @@ fn a_deposit_tells_the_pool_after_it_and_what_it_moved() {
         "shares_received": "0.0000300",
     }]]);
     assert_eq!(deposit().changes(other.into_iter().chain(own)).effects(), expected);
-    assert_eq!(deposit().effects(), json!([]));
+    assert_eq!(deposit().effects(), json!([]), "history rebuilt without changes");
+    let error = deposit().changes(updated(pool(6, [1, 1], 1), pool(6, [2, 2], 2))).error();
+    assert!(error.contains("the changes lack liquidity pool 0707"), "{error}");
 }
 
 #[test]
