@@ -167,7 +167,9 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         .collect::<Result<Vec<_>, LakeError>>()?;
 
     let histories = histories(&settings)?;
-    let backfill = Arc::new(backfill(&settings, &shared, histories.clone()));
+    let backfill = backfill(&settings, &shared, histories.clone())
+        .map_err(|error| AppError::new(Exit::Internal, error))?;
+    let backfill = Arc::new(backfill);
     let verifier =
         Arc::new(Verifier::new(shared.clone(), histories.into_iter().map(|history| history.task).collect()));
     backfill.load();
@@ -276,7 +278,7 @@ fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
 }
 
 /// Backfill with its own memory and its own sources: history must not slow live ledgers down.
-fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> Backfill {
+fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> std::io::Result<Backfill> {
     let section = settings.backfill;
     let settings = BackfillSettings {
         memory_bytes: section.memory_bytes / 2,

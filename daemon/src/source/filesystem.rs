@@ -25,7 +25,7 @@ use super::{
     sep54::{Layout, Manifest, first_of_name, is_object},
 };
 use crate::budget::MemoryBudget;
-use reader::Reader;
+use reader::{READ_AHEAD, Reader};
 
 /// An object larger than this when decompressed is refused: the largest real ledgers are a few MB.
 const MAX_OBJECT_BYTES: u64 = 1 << 30;
@@ -131,6 +131,14 @@ impl Source for Filesystem {
 
     fn ledgers_per_object(&self) -> Option<u32> {
         self.inner.layout().ok().map(|layout| layout.ledgers_per_batch)
+    }
+
+    fn reads_at_once(&self) -> u32 {
+        READ_AHEAD
+    }
+
+    fn bandwidth(&self) -> Option<u64> {
+        self.inner.line.bandwidth()
     }
 
     fn describe(&self) -> String {

@@ -44,6 +44,7 @@ pub(super) struct Line {
 
 #[derive(Debug)]
 struct Rate {
+    bytes_per_second: u64,
     limiter: Limiter,
     clock: RuntimeClock,
     burst: NonZeroU32,
@@ -61,9 +62,14 @@ impl Line {
             let clock = RuntimeClock(Instant::now());
             let quota = Quota::per_second(per_second).allow_burst(burst);
             let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
-            Rate { limiter, clock, burst, turn: Mutex::default() }
+            Rate { bytes_per_second: bytes, limiter, clock, burst, turn: Mutex::default() }
         });
         Self { latency, rate }
+    }
+
+    /// Bytes per second.
+    pub(super) fn bandwidth(&self) -> Option<u64> {
+        self.rate.as_ref().map(|rate| rate.bytes_per_second)
     }
 
     /// Waits as long as an object of so many bytes takes.

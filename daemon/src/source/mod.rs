@@ -49,6 +49,16 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 
+    /// Objects that a stream reads at once while memory has room for them.
+    fn reads_at_once(&self) -> u32 {
+        1
+    }
+
+    /// Bytes of objects per second that all streams get together, where settings limit them.
+    fn bandwidth(&self) -> Option<u64> {
+        None
+    }
+
     /// Kind and place, for status and messages.
     fn describe(&self) -> String;
 }

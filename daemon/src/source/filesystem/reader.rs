@@ -10,8 +10,8 @@ use crate::{budget::Share, source::SourceError};
 
 /// How often the next object of a followed directory is looked for.
 const POLL: Duration = Duration::from_millis(100);
-/// Objects of a stream that are read at once.
-const READ_AHEAD: usize = 32;
+/// Objects of a stream that are read at once: a round trip of 40 ms to each then still gives 800 ledgers per second.
+pub(super) const READ_AHEAD: u32 = 32;
 
 /// An object in reading, and the room that it takes.
 struct Read {
@@ -85,7 +85,7 @@ impl Reader {
     /// Starts reads until there is no room or the next object does not exist. For the object that is wanted next the
     /// stream waits: it holds no room then, so streams never wait for each other.
     async fn read_ahead(&mut self) -> Result<(), SourceError> {
-        while self.reads.len() < READ_AHEAD
+        while self.reads.len() < READ_AHEAD as usize
             && let Some(seq) = self.next_read
         {
             let inner = self.inner.clone();
