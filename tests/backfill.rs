@@ -105,7 +105,7 @@ fn ten_workers_store_the_testnet_chain_once() {
 #[test]
 fn a_job_goes_on_after_a_kill_stays_paused_over_a_restart_and_ends_complete() {
     let network = simulated("net", Density::Mixed);
-    let mut sut = Sut::new(&Settings::of([network.clone()]).with("backfill: { chunk_size: 1MiB }"));
+    let mut sut = Sut::new(&Settings::of([network.clone()]).with("backfill: { chunk_size: 32MiB }"));
     sut.start();
     let last = 12_500;
     let job = backfill(&sut, &format!("start --network net --from 2 --to {last} --workers 3 --force"));
@@ -131,7 +131,7 @@ fn a_job_goes_on_after_a_kill_stays_paused_over_a_restart_and_ends_complete() {
 #[test]
 fn a_cancelled_job_ends_within_five_seconds_and_keeps_what_is_stored() {
     let network = simulated("net", Density::Dense);
-    let mut sut = Sut::new(&Settings::of([network]).with("backfill: { chunk_size: 1MiB }"));
+    let mut sut = Sut::new(&Settings::of([network]).with("backfill: { chunk_size: 32MiB }"));
     sut.start();
     let job = backfill(&sut, "start --network net --from 2 --to 9999 --workers 4 --force");
     wait(&sut, job.id, "a chunk is stored", |job| job.ledgers_stored > 0);

@@ -4,11 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// Version of this program; what was built for crash tests says so.
+#[cfg(not(feature = "fail-points"))]
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Version of this program; what was built for crash tests says so.
+#[cfg(feature = "fail-points")]
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "+fail-points");
+
 /// Stellar ledgers of many networks as SQL tables: ingests, verifies and serves them.
 #[derive(Debug, Parser)]
 #[command(
     name = "stellar-lake",
-    version,
+    version = VERSION,
     after_help = "Exit codes: 0 done; 64 usage; 69 the lake or the socket is in use, or a source is not there; \
                   70 internal; 74 I/O or a corrupt ledger; 77 permission; 78 configuration.\n\
                   \n\

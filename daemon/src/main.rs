@@ -94,6 +94,8 @@ where
     F: Future<Output = Result<(), AppError>>,
 {
     telemetry::start(&settings.log).map_err(|message| AppError::new(Exit::Config, message))?;
+    #[cfg(feature = "fail-points")]
+    stellar_lake::fail_point::arm().map_err(|message| AppError::new(Exit::Usage, message))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
             |error| AppError::new(Exit::Internal, format!("the runtime cannot be started: {error}")),

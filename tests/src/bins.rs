@@ -47,7 +47,15 @@ impl Bin {
     /// A command that runs it, with nothing of this process's environment that would change what it does.
     pub fn command(self) -> Command {
         let mut command = Command::new(self.path());
-        for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LAKECTL_SOCKET", "RUST_LOG"] {
+        let names = [
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+            "LAKECTL_SOCKET",
+            "RUST_LOG",
+            "STELLAR_LAKE_FAIL_POINT",
+        ];
+        for name in names {
             command.env_remove(name);
         }
         command

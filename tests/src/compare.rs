@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     lake::LakeReader,
-    model::{Counts, FIRST, Model},
+    model::{FIRST, Model},
     rows::{self, Cells, Comparison},
 };
 
@@ -60,84 +60,109 @@ impl fmt::Display for Differences {
     }
 }
 
-/// Compares everything that a network has in the lake: sums, coverage and lineage of all its ledgers, and cell by cell
-/// the ledgers that this model did not compare before. Gives the last ledger and all differences.
+/// Compares everything that a network has in the lake, from its first ledger on without a gap: sums, coverage and lineage
+/// of all its ledgers, and cell by cell the ledgers that this model did not compare before. Gives the last ledger and all
+/// differences.
 ///
 /// # Panics
 /// When the lake cannot be read.
 pub fn compare(lake: &LakeReader, network: &str, model: &mut Model) -> (u32, Differences) {
+    let (stretches, mut differences) = compare_stretches(lake, network, model);
+    (without_gap(network, &stretches, &mut differences), differences)
+}
+
+/// The same of a network that may have gaps: gives first and last ledger of each stretch without one.
+///
+/// # Panics
+/// When the lake cannot be read.
+pub fn compare_stretches(
+    lake: &LakeReader,
+    network: &str,
+    model: &mut Model,
+) -> (Vec<(u32, u32)>, Differences) {
     lake.run("BEGIN TRANSACTION").expect("a reader can begin a transaction");
     let mut differences = Differences::default();
-    let last = counts(lake, network, model, &mut differences);
+    let stretches = counts(lake, network, model, &mut differences);
     loop {
-        let chunk = model.take(last, CHUNK);
+        let chunk = model.take(&stretches, CHUNK);
         if chunk.is_empty() {
             break;
         }
-        details(lake, network, &chunk, &mut differences);
+        // Ledgers between two stretches of the chunk were compared before, or are not there.
+        for stretch in chunk.chunk_by(|a, b| a.seq.next() == Some(b.seq)) {
+            details(lake, network, stretch, &mut differences);
+        }
     }
     lake.run("COMMIT").expect("a reader can end its transaction");
-    (last, differences)
+    (stretches, differences)
 }
 
-/// Compares sums, coverage and lineage only.
+/// Compares sums, coverage and lineage only, of a network without a gap.
 ///
 /// # Panics
 /// When the lake cannot be read.
 pub fn compare_counts(lake: &LakeReader, network: &str, model: &mut Model) -> (u32, Differences) {
     lake.run("BEGIN TRANSACTION").expect("a reader can begin a transaction");
     let mut differences = Differences::default();
-    let last = counts(lake, network, model, &mut differences);
+    let stretches = counts(lake, network, model, &mut differences);
     lake.run("COMMIT").expect("a reader can end its transaction");
-    (last, differences)
+    (without_gap(network, &stretches, &mut differences), differences)
 }
 
-fn counts(lake: &LakeReader, network: &str, model: &mut Model, out: &mut Differences) -> u32 {
-    let Some((first, last, rows)) = lake.coverage(network).expect("the ledgers table can be read") else {
-        return 0;
-    };
-    let n = |sql: String| -> i64 { lake.value(&sql).unwrap_or_else(|error| panic!("{sql}: {error}")) };
-    let table = |name: &str| format!("lake.{network}.{name}");
-    out.check(format!("{network}: first ledger"), first, FIRST);
-    let distinct = n(format!("SELECT count(DISTINCT sequence) FROM {}", table("ledgers_row_v2")));
-    out.check(
-        format!("{network}: distinct ledgers up to {last}"),
-        distinct,
-        i64::from(last) - i64::from(FIRST) + 1,
-    );
-    let truth = model.counts(last);
-    let found = Counts {
-        ledgers: rows,
-        transactions: unsigned(n(format!("SELECT count(*) FROM {}", table("transactions_row_v2")))),
-        successful: unsigned(n(format!(
-            "SELECT count(*) FILTER (successful) FROM {}",
-            table("transactions_row_v2")
-        ))),
-        operations: unsigned(n(format!("SELECT count(*) FROM {}", table("operations_row_v2")))),
-        fees: n(format!(
-            "SELECT coalesce(sum(fee_charged), 0)::BIGINT FROM {}",
-            table("transactions_row_v2")
-        )),
-    };
-    out.check(format!("{network}: sums up to ledger {last}"), found, truth);
-    for (name, key) in [("transactions_row_v2", "transaction_id"), ("operations_row_v2", "operation_id")] {
-        let distinct = unsigned(n(format!("SELECT count(DISTINCT {key}) FROM {}", table(name))));
-        let rows = unsigned(n(format!("SELECT count(*) FROM {}", table(name))));
-        out.check(format!("{network}: distinct rows of {name}"), distinct, rows);
-    }
-    let broken = n(format!(
-        "SELECT count(*) FROM (SELECT previous_ledger_hash p, lag(ledger_hash) OVER (ORDER BY sequence) h FROM {}) \
-         WHERE p <> h",
-        table("ledgers_row_v2")
-    ));
-    out.check(format!("{network}: broken links"), broken, 0);
-    lineage(lake, network, (first, last), out);
-    files(lake, network, out);
+/// There is one stretch at most, from the first ledger on. Gives its last ledger; 0 when there is none.
+fn without_gap(network: &str, stretches: &[(u32, u32)], out: &mut Differences) -> u32 {
+    let last = stretches.last().map_or(0, |(_, last)| *last);
+    let expected = if stretches.is_empty() { Vec::new() } else { vec![(FIRST, last)] };
+    out.check(format!("{network}: stored ledgers"), stretches, &expected);
     last
 }
 
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).expect("a count is not negative")
+fn counts(lake: &LakeReader, network: &str, model: &mut Model, out: &mut Differences) -> Vec<(u32, u32)> {
+    let Some((_, _, rows)) = lake.coverage(network).expect("the ledgers table can be read") else {
+        return Vec::new();
+    };
+    let stretches = lake.stretches(network).expect("the ledgers table can be read");
+    let row = |table: &str, columns: &[&str]| -> Vec<u64> {
+        let texts: Vec<String> = columns.iter().map(|column| format!("({column})::VARCHAR")).collect();
+        let sql = format!("SELECT {} FROM lake.{network}.{table}", texts.join(", "));
+        let rows = lake.texts(&sql, columns.len()).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let cells = rows.into_iter().flatten().flatten();
+        cells.map(|cell| cell.parse().expect("counts and sums are not negative")).collect()
+    };
+    let truth = model.sum(&stretches);
+    // Rows that are read, and not only counted by the catalog.
+    let transactions = row(
+        "transactions_row_v2",
+        &[
+            "count(transaction_id)",
+            "count(*) FILTER (successful)",
+            "coalesce(sum(fee_charged), 0)",
+            "count(DISTINCT transaction_id)",
+        ],
+    );
+    let operations = row("operations_row_v2", &["count(operation_id)", "count(DISTINCT operation_id)"]);
+    out.check(format!("{network}: rows of ledgers {stretches:?}"), rows, truth.ledgers);
+    let fees = u64::try_from(truth.fees).expect("fees are not negative");
+    let expected = [truth.transactions, truth.successful, fees, truth.transactions];
+    out.check(
+        format!("{network}: transactions, successful ones, fees, distinct ones"),
+        transactions.as_slice(),
+        &expected,
+    );
+    out.check(
+        format!("{network}: operations, distinct ones"),
+        operations.as_slice(),
+        &[truth.operations, truth.operations],
+    );
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT sequence s, previous_ledger_hash p, lag(sequence) OVER (ORDER BY sequence) b, \
+         lag(ledger_hash) OVER (ORDER BY sequence) h FROM lake.{network}.ledgers_row_v2) WHERE s = b + 1 AND p <> h"
+    );
+    let broken: i64 = lake.value(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    out.check(format!("{network}: broken links"), broken, 0);
+    lineage(lake, network, &stretches, out);
+    files(lake, network, out);
+    stretches
 }
 
 #[derive(Deserialize)]
@@ -147,7 +172,7 @@ struct LineageFile {
 
 /// The lineage rows of batches, but for those whose ledgers were stored anew later, lie side by side over the coverage
 /// and add up to the tables' rows.
-fn lineage(lake: &LakeReader, network: &str, (first, last): (u32, u32), out: &mut Differences) {
+fn lineage(lake: &LakeReader, network: &str, stretches: &[(u32, u32)], out: &mut Differences) {
     let sql = format!(
         "SELECT range_start::VARCHAR, range_end::VARCHAR, rows::VARCHAR, files FROM lake.{network}._lineage \
          l WHERE kind IN ('ingest', 'replace') AND NOT EXISTS (FROM lake.{network}._lineage r \
@@ -155,13 +180,20 @@ fn lineage(lake: &LakeReader, network: &str, (first, last): (u32, u32), out: &mu
          ORDER BY range_start"
     );
     let batches = lake.texts(&sql, 4).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let mut next = u64::from(first);
+    let mut told: Vec<(u32, u32)> = Vec::new();
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for batch in &batches {
         let cell = |index: usize| batch.get(index).cloned().flatten().unwrap_or_default();
-        let (start, end): (u64, u64) = (cell(0).parse().unwrap_or(0), cell(1).parse().unwrap_or(0));
-        out.check(format!("{network}: _lineage: a batch begins after the one before"), start, next);
-        next = end + 1;
+        let (start, end): (u32, u32) = (cell(0).parse().unwrap_or(0), cell(1).parse().unwrap_or(0));
+        match told.last_mut() {
+            Some((_, last)) if start <= *last => {
+                out.add(format!(
+                    "{network}: _lineage: {start}..{end} begins before {last}, where another batch ends"
+                ));
+            }
+            Some((_, last)) if start == *last + 1 => *last = end,
+            Some(_) | None => told.push((start, end)),
+        }
         let files: BTreeMap<String, LineageFile> = match serde_json::from_str(&cell(3)) {
             Ok(files) => files,
             Err(error) => {
@@ -175,7 +207,7 @@ fn lineage(lake: &LakeReader, network: &str, (first, last): (u32, u32), out: &mu
             *sums.entry(table).or_default() += file.rows;
         }
     }
-    out.check(format!("{network}: _lineage: end of the last batch"), next, u64::from(last) + 1);
+    out.check(format!("{network}: _lineage: ledgers of all batches"), stretches, &told);
     for table in ["ledgers_row_v2", "transactions_row_v2", "operations_row_v2"] {
         let rows: u64 = lake
             .value(&format!("SELECT count(*) FROM lake.{network}.{table}"))

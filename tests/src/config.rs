@@ -22,6 +22,8 @@ pub enum Source {
     },
     /// A SEP-54 directory.
     Filesystem(PathBuf),
+    /// A SEP-54 directory whose ledgers are repeated endlessly, flat out.
+    Replay(PathBuf),
 }
 
 /// One network of the configuration.
@@ -91,6 +93,7 @@ impl Network {
             Source::Filesystem(path) => {
                 format!("filesystem: {{ path: {} }}", quoted(&path.display().to_string()))
             }
+            Source::Replay(path) => format!("replay: {{ path: {} }}", quoted(&path.display().to_string())),
         };
         let mut end = self.end.map(|end| format!("    end: {end}\n")).unwrap_or_default();
         if !self.live {

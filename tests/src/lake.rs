@@ -1,6 +1,9 @@
 //! A reader of a lake as any user's process would be: DuckDB in memory, the lake attached read-only.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use duckdb::{Config, Connection, types::FromSql};
 
@@ -102,6 +105,43 @@ impl LakeReader {
                 Ok(low.zip(high).map(|(low, high)| (low, high, count)))
             },
         )
+    }
+
+    /// First and last ledger of every stretch of ledgers in a network's ledgers table, ascending.
+    ///
+    /// # Errors
+    /// DuckDB's words.
+    pub fn stretches(&self, network: &str) -> duckdb::Result<Vec<(u32, u32)>> {
+        if self.coverage(network)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT min(s), max(s) FROM (SELECT s, s - row_number() OVER (ORDER BY s) AS g FROM \
+             (SELECT DISTINCT sequence::BIGINT AS s FROM lake.{network}.ledgers_row_v2)) GROUP BY g ORDER BY 1"
+        ))?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    }
+
+    /// All files that the catalog knows in any way: of the newest snapshot, of older ones, or about to be deleted.
+    ///
+    /// # Errors
+    /// DuckDB's words.
+    pub fn known_files(&self) -> duckdb::Result<HashSet<PathBuf>> {
+        let path = |file: &str| {
+            format!(
+                "SELECT CASE WHEN f.path_is_relative THEN s.path || t.path || f.path ELSE f.path END \
+                 FROM __ducklake_metadata_lake.{file} f JOIN __ducklake_metadata_lake.ducklake_table t USING (table_id) \
+                 JOIN __ducklake_metadata_lake.ducklake_schema s USING (schema_id)"
+            )
+        };
+        let sql = format!(
+            "{} UNION ALL {} UNION ALL SELECT path FROM __ducklake_metadata_lake.ducklake_files_scheduled_for_deletion",
+            path("ducklake_data_file"),
+            path("ducklake_delete_file")
+        );
+        let data = self.path.join("data");
+        Ok(self.texts(&sql, 1)?.into_iter().flatten().flatten().map(|path| data.join(path)).collect())
     }
 
     /// Parquet files that the catalog names for the current snapshot, and whether each path is stored relative.

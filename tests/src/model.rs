@@ -51,7 +51,9 @@ impl Model {
             Source::Simulated { first, .. } => {
                 panic!("no model of a network that begins with ledger {first}")
             }
-            Source::Filesystem(path) => panic!("no model of the ledgers in {}", path.display()),
+            Source::Filesystem(path) | Source::Replay(path) => {
+                panic!("no model of the ledgers in {}", path.display())
+            }
         }
     }
 
@@ -80,25 +82,42 @@ impl Model {
         self.sums.get(index).copied().unwrap_or_default()
     }
 
-    /// The next ledgers up to `last` that were not taken before, but no more than make this many operations.
-    pub(crate) fn take(&mut self, last: u32, operations: usize) -> Vec<LedgerTruth> {
-        let mut taken: Vec<LedgerTruth> = Vec::new();
+    /// Sums over the ledgers of stretches that do not overlap.
+    pub fn sum(&mut self, stretches: &[(u32, u32)]) -> Counts {
+        let mut sum = Counts::default();
+        for (first, last) in stretches {
+            let (all, before) = (self.counts(*last), self.counts(first - 1));
+            sum.ledgers += all.ledgers - before.ledgers;
+            sum.transactions += all.transactions - before.transactions;
+            sum.successful += all.successful - before.successful;
+            sum.operations += all.operations - before.operations;
+            sum.fees += all.fees - before.fees;
+        }
+        sum
+    }
+
+    /// The next ledgers of ascending stretches that were not taken before, but no more than make this many operations.
+    pub(crate) fn take(&mut self, stretches: &[(u32, u32)], operations: usize) -> Vec<LedgerTruth> {
+        let end = stretches.last().map_or(0, |(_, last)| *last);
+        let (mut taken, mut left): (Vec<LedgerTruth>, Vec<LedgerTruth>) = (Vec::new(), Vec::new());
         let mut count = 0;
         let mut pending = std::mem::take(&mut self.pending).into_iter();
         while count < operations && taken.len() < 5_000 {
             let next = match pending.next() {
                 Some(truth) => truth,
-                None if self.network.next_seq().get() <= last => self.close().truth,
+                None if self.network.next_seq().get() <= end => self.close().truth,
                 None => break,
             };
-            if next.seq.get() > last {
-                self.pending.push(next);
-                break;
+            let seq = next.seq.get();
+            if stretches.iter().any(|(first, last)| (*first..=*last).contains(&seq)) {
+                count += next.operations.len();
+                taken.push(next);
+            } else {
+                left.push(next);
             }
-            count += next.operations.len();
-            taken.push(next);
         }
-        self.pending.extend(pending);
+        left.extend(pending);
+        self.pending = left;
         taken
     }
 }

@@ -309,6 +309,27 @@ impl Sut {
             .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.lake.display(), self.log_tail()))
     }
 
+    /// The lake, opened after a kill. `None` when the first process died while it made the catalog: no lake yet.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub fn reader_after_kill(&self) -> Option<LakeReader> {
+        if !self.lake.join("catalog.sqlite").is_file() {
+            return None;
+        }
+        until("the lake can be opened after a kill", Duration::from_secs(20), || {
+            match LakeReader::open(&self.lake) {
+                Ok(lake) => Until::Done(Some(lake)),
+                Err(error) => {
+                    let text = error.to_string();
+                    let is_unmade = text.contains("does not exist") || text.contains("no such table");
+                    // Else the killed daemon's keeper holds the catalog for its last checkpoint.
+                    if is_unmade { Until::Done(None) } else { Until::NotYet(text) }
+                }
+            }
+        })
+    }
+
     /// All that the daemon logged, over all its starts.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()

@@ -281,11 +281,12 @@ fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
 fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> std::io::Result<Backfill> {
     let section = settings.backfill;
     let settings = BackfillSettings {
-        memory_bytes: section.memory_bytes / 2,
+        memory_bytes: section.memory_bytes / 8 * 3,
         rules: ChunkRules {
             bytes: section.chunk_bytes,
             min_ledgers: MIN_CHUNK_LEDGERS,
-            min_bytes: MIN_CHUNK_BYTES,
+            // Who asks for smaller chunks means it.
+            min_bytes: MIN_CHUNK_BYTES.min(section.chunk_bytes),
             align: 1,
             min_chunks: 1,
         },

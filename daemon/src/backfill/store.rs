@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::job::Record;
+use crate::fail_point::Point;
 
 /// The files of the jobs. Nothing in them says what is stored: that is the lake's coverage alone.
 #[derive(Clone, Debug)]
@@ -50,6 +51,7 @@ impl JobStore {
         let text = serde_json::to_vec_pretty(record).map_err(|error| fail("write")(error.into()))?;
         file.write_all(&text).map_err(fail("write"))?;
         file.as_file().sync_all().map_err(fail("sync"))?;
+        Point::JobBeforeRename.pass();
         file.persist(&path).map_err(|error| fail("replace")(error.error))?;
         fs::File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(fail("sync the folder of"))
     }

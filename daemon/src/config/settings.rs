@@ -413,7 +413,7 @@ fn backfill_section(get: &Required<'_>, backfill: &BackfillFile) -> Result<Backf
         chunk_bytes: get.in_range(
             "backfill.chunk_size",
             backfill.chunk_size.map(|s| s.0),
-            1 << 20,
+            1 << 16,
             1 << 36,
         )?,
         per_thousand_requests: get.in_range(

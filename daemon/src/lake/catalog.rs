@@ -8,6 +8,8 @@ use duckdb::{Config, Connection, Row};
 
 use lake_core::LedgerRange;
 
+use crate::fail_point::Point;
+
 use super::{
     batch::SealedFile,
     ddl::{ident, literal, qualified},
@@ -164,15 +166,19 @@ impl Catalog {
     /// Protocol 2 and 5: removes and registers files in one transaction, then checks that the catalog shows it.
     pub(crate) fn apply(&mut self, change: &Change<'_>) -> Result<Snapshot, Failure> {
         let before = self.snapshot().map_err(Failure::Refused)?;
+        let replaces = !change.remove.is_empty();
+        Point::BeforeBegin.pass();
         self.execute("begin", "BEGIN").map_err(Failure::Refused)?;
         if let Err(error) = self.stage(change) {
             self.rollback();
             return Err(Failure::Refused(error));
         }
+        if replaces { Point::ReplaceBeforeCommit } else { Point::BeforeCommit }.pass();
         if let Err(error) = self.execute("commit", "COMMIT") {
             self.rollback();
             return self.resolve(change, before, error);
         }
+        if replaces { Point::ReplaceAfterCommit } else { Point::AfterCommit }.pass();
         // A commit that cannot be checked may still be stored.
         let after = self.snapshot().map_err(Failure::Unknown)?;
         let missing = self.unregistered(change, before).map_err(Failure::Unknown)?;
@@ -216,7 +222,10 @@ impl Catalog {
                 return Err(self.error(REPLACE, reason));
             }
         }
-        for file in change.add {
+        for (index, file) in change.add.iter().enumerate() {
+            if index > 0 {
+                Point::BetweenRegistrations.pass();
+            }
             let sql = format!(
                 "CALL ducklake_add_data_files('lake', {}, {}, schema => {}, hive_partitioning => false)",
                 literal(file.table),

@@ -82,8 +82,9 @@ pub(crate) struct DamageLog {
 }
 
 impl DamageLog {
-    pub(crate) fn new(lake: &Path) -> Self {
-        Self { dir: lake.join("jobs"), known: Mutex::default() }
+    /// Damage as the records in `dir` tell it.
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self { dir, known: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<NetworkName, Vec<Damage>>> {
@@ -173,7 +174,7 @@ mod tests {
     fn damage_outlives_the_process_and_goes_with_the_ledgers_that_were_stored_anew() {
         let dir = tempfile::tempdir().unwrap();
         let network = NetworkName::new("alpha").unwrap();
-        let log = DamageLog::new(dir.path());
+        let log = DamageLog::new(dir.path().join("jobs"));
         log.load(&network).unwrap();
         assert!(log.of(&network).is_empty());
         let file = Damage::new(range(2, 100), "t", Some(Path::new("/x.parquet")), "is missing");
@@ -182,7 +183,7 @@ mod tests {
         // Found again: known already.
         log.replace(&network, Proven::Nothing, vec![Damage { found_at: 1, ..file }]).unwrap();
 
-        let later = DamageLog::new(dir.path());
+        let later = DamageLog::new(dir.path().join("jobs"));
         later.load(&network).unwrap();
         assert_eq!(later.of(&network), log.of(&network));
         assert_eq!(later.of(&network).len(), 2);

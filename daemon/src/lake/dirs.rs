@@ -142,6 +142,11 @@ impl LakeDirs {
         self.root.join("replacing")
     }
 
+    /// Folder of the records of jobs and of damage.
+    pub(crate) fn jobs(&self) -> PathBuf {
+        self.root.join("jobs")
+    }
+
     /// Folder of a table's files.
     pub fn table(&self, network: &str, table: &str) -> PathBuf {
         self.root.join("data").join(network).join(table)

@@ -6,6 +6,8 @@ use arrow_array::{Array, Int64Array, RecordBatch, cast::AsArray, types::Int64Typ
 use arrow_schema::DataType;
 use lake_core::{Hash32, LedgerRange, schema::TableSpec};
 
+use crate::fail_point::Point;
+
 use super::{
     LEDGERS_TABLE,
     batch::{Lane, NetworkName, OnlyTables, SealedBatch, SealedFile, SealedFiles, WriteBatch},
@@ -141,6 +143,7 @@ impl BatchEncoder {
             return Err(bad(network, range, "all", "the rows do not follow those before".to_owned()));
         }
         check(network, range, tables)?;
+        Point::BeforeEncode.pass();
         for (spec, rows) in tables {
             if rows.num_rows() == 0 || self.only.as_ref().is_some_and(|only| !only.contains(&spec.name)) {
                 continue;
@@ -190,6 +193,7 @@ impl BatchEncoder {
         let mut files = SealedFiles::default();
         for file in self.files {
             files.list.push(file.named(name).finish()?);
+            Point::BetweenFiles.pass();
         }
         let names: Vec<&str> = match &self.only {
             Some(only) => only.to_vec(),

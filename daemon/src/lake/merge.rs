@@ -15,6 +15,8 @@ use parquet::arrow::arrow_reader::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::fail_point::Point;
+
 use super::{
     batch::{NetworkName, SealedFile, SealedFiles},
     catalog::{Change, Failure, Removal},
@@ -109,7 +111,11 @@ impl Lake {
         let started = Instant::now();
         let swaps = rewrite(&self.encoder, network, &group, stop)?;
         report.rewriting = report.rewriting.saturating_add(started.elapsed());
-        for Swap { file, remove } in swaps {
+        Point::MergeBeforeSwaps.pass();
+        for (index, Swap { file, remove }) in swaps.into_iter().enumerate() {
+            if index > 0 {
+                Point::MergeBetweenSwaps.pass();
+            }
             let bytes_out = file.list.first().map_or(0, |f| f.bytes);
             let files_in = u64::try_from(remove.paths.len()).unwrap_or(u64::MAX);
             let took = self.swap(network, file, remove)?;

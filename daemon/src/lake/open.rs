@@ -35,6 +35,7 @@ use super::{
     queue::WriteQueue,
     settings::LakeSettings,
     shadow::remove_shadow,
+    sweep::remove_unfinished,
 };
 
 /// An open lake: the only writer of it. Shared by reference; closed by [`Lake::close`] or on drop.
@@ -71,6 +72,7 @@ impl Lake {
         let lock = WriterLock::take(&dirs)?;
         create_durable(dirs.root(), &dirs.data())?;
         remove_shadow(&dirs.shadow())?;
+        remove_unfinished(&dirs.jobs())?;
         let extensions = extension_files(settings.extension_dir.as_deref())?;
         let keeper = Keeper::start(settings.keeper_program.as_deref(), &dirs.catalog())?;
         let catalog_settings =
@@ -80,7 +82,7 @@ impl Lake {
         let networks: Networks = Arc::new(RwLock::new(BTreeMap::new()));
         let encoder =
             Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint_of(specs) };
-        let damage = Arc::new(DamageLog::new(encoder.dirs.root()));
+        let damage = Arc::new(DamageLog::new(encoder.dirs.jobs()));
         let committer = Committer::new(
             catalog,
             encoder.clone(),

@@ -20,12 +20,18 @@ use parquet::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::fail_point::Point;
+
 use super::{
     batch::SealedFile,
     dirs::{FileName, LakeDirs, create_durable, sync_dir},
     error::LakeError,
     settings::EncodingSettings,
 };
+
+/// Bytes of a page. Each column of each open file collects a page before it compresses it: with the usual 1 MiB that was
+/// 100 MB for each chunk of a backfill.
+const PAGE_BYTES: usize = 256 << 10;
 
 /// Rows of a column that are looked at to choose its encoding.
 const SAMPLE_ROWS: usize = 512;
@@ -107,6 +113,7 @@ impl FileEncoder {
         let writer = self.writer.take().ok_or(LakeError::Closed)?;
         let sink = writer.into_inner().map_err(|e| parquet_error(&self.temp, e))?;
         sink.file.sync_all().map_err(|e| LakeError::io("sync", &self.temp, e))?;
+        Point::BeforeRename.pass();
         fs::rename(&self.temp, &self.path).map_err(|e| LakeError::io("rename", &self.temp, e))?;
         // From here on dropping must delete the final name.
         self.temp.clone_from(&self.path);
@@ -146,6 +153,7 @@ fn properties(
         .set_created_by(concat!("stellar-lake ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(encoding.zstd_level)?))
         .set_max_row_group_row_count(Some(row_group_rows))
+        .set_data_page_size_limit(PAGE_BYTES)
         // Page statistics and their index help no reader of the lake; the row group's do.
         .set_statistics_enabled(EnabledStatistics::Chunk);
     for (index, column) in spec.columns.iter().enumerate() {

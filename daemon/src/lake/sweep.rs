@@ -1,6 +1,9 @@
 //! After a crash: finds files that no catalog row names, and rows whose file is missing or damaged.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     batch::NetworkName,
@@ -95,11 +98,42 @@ impl Lake {
     }
 }
 
+/// Removes records of jobs and of damage that a killed process had not given their name yet. Nobody may write there.
+pub(crate) fn remove_unfinished(jobs: &Path) -> Result<(), LakeError> {
+    if !jobs.exists() {
+        return Ok(());
+    }
+    for path in children(jobs)? {
+        // As `tempfile` names them.
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".tmp")) {
+            fs::remove_file(&path).map_err(|e| LakeError::io("delete leftover", &path, e))?;
+        }
+    }
+    Ok(())
+}
+
 /// Entries of a directory; none when `dir` is no directory.
-fn children(dir: &std::path::Path) -> Result<Vec<PathBuf>, LakeError> {
+fn children(dir: &Path) -> Result<Vec<PathBuf>, LakeError> {
     let failed = |e| LakeError::io("list directory", dir, e);
     if !fs::symlink_metadata(dir).map_err(failed)?.is_dir() {
         return Ok(Vec::new());
     }
     fs::read_dir(dir).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unfinished_records_go_and_all_others_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        remove_unfinished(&dir.path().join("jobs")).unwrap();
+        let (_, killed) = tempfile::NamedTempFile::new_in(dir.path()).unwrap().keep().unwrap();
+        let others = ["1.json", "damage-alpha.json", "notes"].map(|name| dir.path().join(name));
+        others.iter().for_each(|path| fs::write(path, "{}").unwrap());
+        remove_unfinished(dir.path()).unwrap();
+        assert!(!killed.exists());
+        assert!(others.iter().all(|path| path.is_file()));
+    }
 }
