@@ -268,7 +268,7 @@ fn network_task(network: &NetworkSettings, read_ahead: &MemoryBudget) -> Result<
 
 /// The networks with the sources of their history.
 fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
-    let read_ahead = MemoryBudget::new(settings.backfill.memory_bytes / 8);
+    let read_ahead = MemoryBudget::new(settings.backfill.memory_bytes / 16);
     let history = |network: &NetworkSettings| {
         let task = network_task(network, &read_ahead)?;
         let source = source::open(&network.history, &task.network, &read_ahead);
@@ -278,10 +278,14 @@ fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
 }
 
 /// Backfill with its own memory and its own sources: history must not slow live ledgers down.
+///
+/// Counted are objects that are read ahead, ledgers that wait for a worker (a sixteenth each) and rows in open files (three
+/// sixteenths). The rest is for what cannot be counted: zstd's contexts, one for each column, which take half of what the
+/// rows take; what the threads work with, 120 MB each; and the process itself.
 fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> std::io::Result<Backfill> {
     let section = settings.backfill;
     let settings = BackfillSettings {
-        memory_bytes: section.memory_bytes / 8 * 3,
+        memory_bytes: section.memory_bytes / 16 * 3,
         rules: ChunkRules {
             bytes: section.chunk_bytes,
             min_ledgers: MIN_CHUNK_LEDGERS,
@@ -295,7 +299,7 @@ fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) ->
             per_gigabyte: section.per_gigabyte,
         },
     };
-    let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 8), ..shared.clone() };
+    let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 16), ..shared.clone() };
     Backfill::new(shared, networks, settings)
 }
 

@@ -99,7 +99,7 @@ mod tests {
 
     fn tuner() -> Tuner {
         // Memory for 100 chunks.
-        Tuner::new(&ChunkLimits::new(2, 100 << 26).unwrap(), 0)
+        Tuner::new(&ChunkLimits::new(2, 100 * (48 << 20)).unwrap(), 0)
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
         let mut tuner = tuner();
         assert_eq!(tuner.decide(MAX_WORKERS, 1.0, 0.0), MAX_WORKERS);
         assert_eq!(tuner.limited_by(), "memory");
-        let mut tuner = Tuner::new(&ChunkLimits::new(2, 4 << 26).unwrap(), 0);
+        let mut tuner = Tuner::new(&ChunkLimits::new(2, 4 * (48 << 20)).unwrap(), 0);
         assert_eq!(tuner.decide(3, 1.0, 0.0), 4, "a place for each");
     }
 }

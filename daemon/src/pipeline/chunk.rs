@@ -42,7 +42,7 @@ const MOST_CHUNKS: u64 = 128;
 
 /// Bytes of the bound for each chunk at work. The open files of twenty tables hold 24 MiB after one ledger, 80 MiB after 50
 /// dense ones; with less than this row groups would get so short that they cost more than the ledgers.
-const CHUNK_BYTES: u64 = 64 << 20;
+const CHUNK_BYTES: u64 = 48 << 20;
 
 /// What all chunks of the process share.
 #[derive(Clone, Debug)]

@@ -306,7 +306,7 @@ impl Inner {
                 let (seen, mean) =
                     (bytes.len() as u64 * 64 / size.max(1), self.ratio.load(Ordering::Relaxed));
                 self.ratio.store((mean * 7 + seen).div_ceil(8), Ordering::Relaxed);
-                Ok(Object { bytes: bytes.into(), origin })
+                Ok(Object { bytes, origin })
             }
             Err(reason) => Err(SourceError::Corrupt { origin, seq, reason, evidence: packed.into() }),
         }
@@ -367,7 +367,7 @@ impl Inner {
 }
 
 /// Decompresses zstd: one frame with a known size in one go, anything else as a stream of about `expected` bytes.
-fn unpack(packed: &[u8], expected: usize) -> Result<Vec<u8>, String> {
+fn unpack(packed: &[u8], expected: usize) -> Result<Bytes, String> {
     let describe = |e: std::io::Error| format!("not whole zstd data: {e}");
     match zstd::zstd_safe::get_frame_content_size(packed) {
         Ok(Some(size)) if size > MAX_OBJECT_BYTES => {
@@ -375,7 +375,7 @@ fn unpack(packed: &[u8], expected: usize) -> Result<Vec<u8>, String> {
         }
         Ok(Some(size)) => {
             let size = usize::try_from(size).map_err(|e| e.to_string())?;
-            zstd::bulk::decompress(packed, size).map_err(describe)
+            zstd::bulk::decompress(packed, size).map(Bytes::from).map_err(describe)
         }
         Ok(None) | Err(_) => {
             // With room to spare: a buffer that has to grow leaves its smaller copies behind.
@@ -383,8 +383,8 @@ fn unpack(packed: &[u8], expected: usize) -> Result<Vec<u8>, String> {
             let decoder = zstd::stream::read::Decoder::new(packed).map_err(describe)?;
             let mut limited = std::io::Read::take(decoder, MAX_OBJECT_BYTES);
             std::io::Read::read_to_end(&mut limited, &mut out).map_err(describe)?;
-            out.shrink_to_fit();
-            Ok(out)
+            // The spare room was written to as well, and shrinking in place would not give it back.
+            Ok(Bytes::copy_from_slice(&out))
         }
     }
 }
