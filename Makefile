@@ -20,7 +20,7 @@ LEDGERS ?= 200000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens fail-points crash-test fault-test reader-test lag-test headline chain-test long-test fuzz bench lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens fail-points crash-test fault-test reader-test lag-test headline chain-test long-test fuzz bench bench-workers lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,10 @@ fuzz: ## throw damaged and invented ledgers at decoding and extraction, FUZZ_SEC
 bench: build ## ledgers/s, rows/s, CPU by stage and table, memory, bytes against a bare decode, BENCH_RUNS=5
 	$(CARGO) build --release -p lake-core --example tables
 	@tests/bench.sh $(BIN) $(BENCH_RUNS)
+
+bench-workers: build ## how many workers and how large commits a backfill wants, from a slow source, BENCH_WORKERS="1 10" BENCH_SIZE=10
+	$(CARGO) build --release -p stellar-lake --example repeat
+	@python3 tests/bench-workers.py $(BIN) "$(LAKE_SHARED)"
 
 lint: deps ## formatting and lints, warnings as errors
 	$(CARGO) fmt --all --check

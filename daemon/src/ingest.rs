@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{self, AppError},
+    budget::MemoryBudget,
     class::Class,
     cli::{Exit, IngestArgs},
     config::{Settings, SourceSettings, known_passphrase, validate_network_name},
@@ -137,7 +138,7 @@ fn open_source(args: &IngestArgs, network: &Network) -> Result<Arc<dyn Source>, 
                 format!("--source {} has no end: give --to", args.source),
             ));
         }
-        Ok(source::open(settings, network))
+        Ok(source::open(settings, network, &MemoryBudget::default()))
     };
     if let Some(rest) = args.source.strip_prefix("simulated:") {
         let (density, seed) = rest.split_once(':').unwrap_or((rest, "1"));

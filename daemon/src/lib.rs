@@ -3,6 +3,7 @@
 pub mod app;
 pub mod backfill;
 pub mod bare;
+pub mod budget;
 pub mod class;
 pub mod cli;
 pub mod config;

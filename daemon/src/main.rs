@@ -1,6 +1,11 @@
 //! The daemon's program: reads arguments and settings, starts the runtime, maps the end to an exit code.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    env,
+    io::{self, Write},
+    os::unix::process::CommandExt,
+    process::{self, ExitCode},
+};
 
 use clap::Parser;
 use stellar_lake::{
@@ -15,7 +20,29 @@ use stellar_lake::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What the allocators are told, unless the operator tells them otherwise. With their defaults freed memory stays with the
+/// process for a second or for good, and in pages of 2 MiB: a backfill by ten workers took 1.5 GiB instead of 0.9.
+const ALLOCATORS: [(&str, &str); 3] =
+    [("MIMALLOC_PURGE_DELAY", "100"), ("MIMALLOC_ALLOW_THP", "0"), ("MALLOC_ARENA_MAX", "2")];
+
+/// Begins anew, as the same process, with [`ALLOCATORS`] in the environment: allocators read it before `main`.
+fn tell_allocators() {
+    let unset = ALLOCATORS.iter().filter(|(name, _)| env::var_os(name).is_none()).copied();
+    let unset: Vec<(&str, &str)> = unset.collect();
+    if unset.is_empty() {
+        return;
+    }
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_else(|| "stellar-lake".into());
+    let begun = env::current_exe()
+        .map(|program| process::Command::new(program).arg0(name).args(arguments).envs(unset).exec());
+    // Only a failure comes back.
+    let (Ok(error) | Err(error)) = begun;
+    writeln!(io::stderr(), "stellar-lake: warning: goes on with more memory than it needs: {error}").ok();
+}
+
 fn main() -> ExitCode {
+    tell_allocators();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -65,9 +65,11 @@ async fn start(connection: &Connection, args: args::Start) -> Result<Exit, Failu
     };
     let target = Some(BackfillTarget { network, ledgers });
     let mut out = Out::stdout();
+    let workers = args.workers.map(|count| Workers { count: Some(count) });
 
     if args.dry_run {
-        let answer = client::measured_answer(client.plan_backfill(PlanBackfillRequest { target })).await?;
+        let request = PlanBackfillRequest { target, workers };
+        let answer = client::measured_answer(client.plan_backfill(request)).await?;
         let plan = answer.plan.ok_or_else(|| nothing_in("plan"))?;
         match args.output {
             Output::Human => out.write(&backfill_text::plan(&plan, out.width()))?,
@@ -76,7 +78,6 @@ async fn start(connection: &Connection, args: args::Start) -> Result<Exit, Failu
         return Ok(Exit::Done);
     }
 
-    let workers = args.workers.map(|count| Workers { count: Some(count) });
     let request = StartBackfillRequest { target, workers, force: args.force };
     let answer = client::measured_answer(client.start_backfill(request)).await?;
     let job = known(answer.job)?;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backfill::{Backfill, BackfillSettings, ChunkRules, HistoryTask, Prices},
+    budget::MemoryBudget,
     cli::Exit,
     config::{NetworkSettings, Settings},
     control::{self, ControlError, ControlSocket, History},
@@ -18,7 +19,7 @@ use crate::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings,
     },
-    pipeline::{self, MemoryBudget, NetworkState, NetworkTask, Progress, RowSettings, Shared, Start},
+    pipeline::{self, NetworkState, NetworkTask, Progress, RowSettings, Shared, Start},
     query::{QueryExecutor, QuerySettings},
     service, source,
     verify::Verifier,
@@ -158,14 +159,17 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let intake = CancellationToken::new();
     let serving = CancellationToken::new();
     let shared = shared(&settings, lake.clone(), intake.clone());
+    let read_ahead = MemoryBudget::new(settings.memory_bytes / 8);
     let tasks = settings
         .networks
         .iter()
-        .map(|network| network_task(network).map(|task| (task, network)))
+        .map(|network| network_task(network, &read_ahead).map(|task| (task, network)))
         .collect::<Result<Vec<_>, LakeError>>()?;
 
     let histories = histories(&settings)?;
-    let backfill = Arc::new(backfill(&settings, &shared, histories.clone()));
+    let backfill = backfill(&settings, &shared, histories.clone())
+        .map_err(|error| AppError::new(Exit::Internal, error))?;
+    let backfill = Arc::new(backfill);
     let verifier =
         Arc::new(Verifier::new(shared.clone(), histories.into_iter().map(|history| history.task).collect()));
     backfill.load();
@@ -250,11 +254,11 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     Ok(())
 }
 
-fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
+fn network_task(network: &NetworkSettings, read_ahead: &MemoryBudget) -> Result<NetworkTask, LakeError> {
     let identity = Network::new(&network.passphrase);
     Ok(NetworkTask {
         name: NetworkName::new(&network.name)?,
-        source: source::open(&network.source, &identity),
+        source: source::open(&network.source, &identity, read_ahead),
         network: identity,
         lane: Lane::Live,
         only: None,
@@ -264,19 +268,24 @@ fn network_task(network: &NetworkSettings) -> Result<NetworkTask, LakeError> {
 
 /// The networks with the sources of their history.
 fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
+    let read_ahead = MemoryBudget::new(settings.backfill.memory_bytes / 16);
     let history = |network: &NetworkSettings| {
-        let task = network_task(network)?;
-        let source = source::open(&network.history, &task.network);
+        let task = network_task(network, &read_ahead)?;
+        let source = source::open(&network.history, &task.network, &read_ahead);
         Ok(HistoryTask { task: NetworkTask { source, lane: Lane::Backfill, ..task }, live: network.live })
     };
     settings.networks.iter().map(history).collect()
 }
 
 /// Backfill with its own memory and its own sources: history must not slow live ledgers down.
-fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> Backfill {
+///
+/// Counted are objects that are read ahead, ledgers that wait for a worker (a sixteenth each) and rows in open files (three
+/// sixteenths). The rest is for what cannot be counted: zstd's contexts, one for each column, which take half of what the
+/// rows take; what the threads work with, 120 MB each; and the process itself.
+fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> std::io::Result<Backfill> {
     let section = settings.backfill;
     let settings = BackfillSettings {
-        memory_bytes: section.memory_bytes / 4 * 3,
+        memory_bytes: section.memory_bytes / 16 * 3,
         rules: ChunkRules {
             bytes: section.chunk_bytes,
             min_ledgers: MIN_CHUNK_LEDGERS,
@@ -290,7 +299,7 @@ fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) ->
             per_gigabyte: section.per_gigabyte,
         },
     };
-    let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 4), ..shared.clone() };
+    let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 16), ..shared.clone() };
     Backfill::new(shared, networks, settings)
 }
 

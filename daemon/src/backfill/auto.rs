@@ -1,4 +1,4 @@
-//! Finds the number of workers that saturates the narrower of CPU and source.
+//! Finds the number of workers that saturates the narrowest of CPU, source and memory.
 
 use std::{
     sync::{
@@ -26,6 +26,10 @@ pub(super) struct Tuner {
     /// Ledgers per second, and workers, before some were added.
     before: Option<(f64, u32)>,
     limited_by: &'static str,
+    /// Most workers that have a place to work.
+    most: u32,
+    /// New workers open streams and files first: the time until now tells nothing of what they bring.
+    is_settling: bool,
 }
 
 impl Tuner {
@@ -38,10 +42,12 @@ impl Tuner {
             seen,
             before: None,
             limited_by: "",
+            most: limits.chunks_at_once.min(MAX_WORKERS),
+            is_settling: true,
         }
     }
 
-    /// `cpu` or `source`; empty until known.
+    /// `cpu`, `source` or `memory`; empty until known.
     pub(super) const fn limited_by(&self) -> &'static str {
         self.limited_by
     }
@@ -52,7 +58,7 @@ impl Tuner {
         let (since, busy_then, ledgers_then) =
             std::mem::replace(&mut self.seen, (Instant::now(), busy, ledgers));
         let seconds = since.elapsed().as_secs_f64();
-        if seconds < 1.0 {
+        if seconds < 1.0 || std::mem::take(&mut self.is_settling) {
             return workers;
         }
         let rate = ledgers.saturating_sub(ledgers_then) as f64 / seconds;
@@ -75,7 +81,14 @@ impl Tuner {
                 self.limited_by = "source";
                 fewer
             }
-            _ => (workers + workers.div_ceil(2)).min(MAX_WORKERS),
+            _ if workers >= self.most => {
+                self.limited_by = "memory";
+                workers
+            }
+            _ => {
+                self.is_settling = true;
+                (workers + workers.div_ceil(2)).min(self.most)
+            }
         }
     }
 }
@@ -85,7 +98,8 @@ mod tests {
     use super::*;
 
     fn tuner() -> Tuner {
-        Tuner::new(&ChunkLimits::new(2, 1), 0)
+        // Memory for 100 chunks.
+        Tuner::new(&ChunkLimits::new(2, 100 * (48 << 20)).unwrap(), 0)
     }
 
     #[test]
@@ -108,6 +122,10 @@ mod tests {
 
     #[test]
     fn there_is_a_most() {
-        assert_eq!(tuner().decide(MAX_WORKERS, 1.0, 0.0), MAX_WORKERS);
+        let mut tuner = tuner();
+        assert_eq!(tuner.decide(MAX_WORKERS, 1.0, 0.0), MAX_WORKERS);
+        assert_eq!(tuner.limited_by(), "memory");
+        let mut tuner = Tuner::new(&ChunkLimits::new(2, 4 * (48 << 20)).unwrap(), 0);
+        assert_eq!(tuner.decide(3, 1.0, 0.0), 4, "a place for each");
     }
 }

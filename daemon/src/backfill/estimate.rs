@@ -14,8 +14,9 @@ use super::{
     sample,
 };
 use crate::{
+    cpu::thread_cpu,
     lake::{LakeError, RangeSet},
-    pipeline::{NetworkTask, RowSettings},
+    pipeline::{ChunkLimits, NetworkTask, RowSettings},
 };
 
 /// Workers for which the time is told.
@@ -77,25 +78,38 @@ impl Plan {
     }
 }
 
-/// What one ledger costs here.
+/// What the ledgers of the sample cost here.
 #[derive(Clone, Copy, Debug, Default)]
 struct Measured {
+    places: u64,
     ledgers: u64,
     xdr: u64,
     rows: u64,
     table_bytes: u64,
+    /// CPU time from bytes to rows.
     work: Duration,
+    /// Time to read all places, one after the other.
     fetch: Duration,
 }
 
-/// Bytes of Parquet for a thousand bytes of rows in memory: of dense mainnet ledgers it is 130 to 200.
-const PARQUET_PER_THOUSAND: u64 = 200;
+/// Bytes of Parquet for a thousand bytes of rows in memory. Measured: 135 on the ten ledgers 63092982..63092991 of mainnet
+/// (80 when they are repeated, since values then repeat too), 167 on 30822015..30822020, about 105 on testnet 2..10047.
+const PARQUET_PER_THOUSAND: u64 = 130;
 
-/// Bytes of an object for a thousand bytes of XDR: zstd on ledgers of mainnet.
-const FETCHED_PER_THOUSAND: u64 = 200;
+/// Bytes of footers, bloom filters and first pages of a chunk's files, whatever it holds: chunks of one nearly empty
+/// ledger of testnet take 65 to 96 KB.
+const FILES_OF_CHUNK: u64 = 70_000;
 
-/// Time of encoding for a second of decoding, verifying and extracting: measured on dense mainnet ledgers.
+/// Bytes of an object for a thousand bytes of XDR. Measured: 131 on today's mainnet, 127 to 204 on older ledgers of it, 253
+/// on testnet with 64 ledgers per object and 339 with one.
+const FETCHED_PER_THOUSAND: u64 = 135;
+
+/// CPU time of encoding and of unpacking objects for a second of decoding, verifying and extracting. Measured: 0.91 to
+/// 0.96 on dense mainnet and 1.25 on testnet 2..10047 for encoding, 0.05 for unpacking.
 const ENCODING: f64 = 1.0;
+
+/// CPU time of the commit of a chunk's twenty tables, in seconds; one commit after the other.
+const COMMIT: f64 = 0.3;
 
 /// `value * by / of`.
 fn scaled(value: u64, by: u64, of: u64) -> u64 {
@@ -108,6 +122,7 @@ pub(super) async fn estimate(
     task: &NetworkTask,
     wanted: &RangeSet,
     prices: Prices,
+    asked: Option<u32>,
 ) -> Result<Plan, BackfillError> {
     let missing = plan::missing(wanted, &engine.shared.lake.sound(&task.name)?);
     let ledgers: u64 = missing.iter().map(|range| range.count()).sum();
@@ -117,7 +132,10 @@ pub(super) async fn estimate(
     let density = Density::of(&samples);
     let (measuring, rows) = (task.clone(), engine.shared.rows.clone());
     let measured = tokio::task::spawn_blocking(move || {
-        let mut total = Measured { fetch, ..Measured::default() };
+        let mut total = Measured { fetch, places: samples.len() as u64, ..Measured::default() };
+        // The first ones of a process take longer than all that follow.
+        let first = samples.first().into_iter().flat_map(|(_, ledgers)| ledgers);
+        first.for_each(|raw| measure(&measuring, &rows, raw, &mut Measured::default()));
         samples
             .iter()
             .flat_map(|(_, ledgers)| ledgers)
@@ -127,24 +145,31 @@ pub(super) async fn estimate(
     .await
     .map_err(|error| BackfillError::Target(format!("the sample could not be measured: {error}")))?;
 
-    let chunks = plan::chunks(&missing, &density, engine.rules(task, 1)).len() as u64;
     let xdr_bytes = density.total(&missing);
-    // By bytes, not by ledgers: a dense ledger has more of everything.
-    let whole = |of_sample: u64| scaled(of_sample, xdr_bytes, measured.xdr);
-    let scale = xdr_bytes as f64 / (measured.xdr as f64).max(1.0);
-    let work = measured.work.as_secs_f64() * (1.0 + ENCODING) * scale;
-    let fetch = measured.fetch.as_secs_f64() * ledgers as f64 / (measured.ledgers as f64).max(1.0);
-    let cpus = engine.limits.cpus as f64;
-    let times = WORKERS.map(|workers| {
-        let each = f64::from(workers);
-        let time = (fetch / each).max(work / each.min(cpus));
-        (workers, Duration::try_from_secs_f64(time).unwrap_or(Duration::MAX))
-    });
     let objects = task.source.ledgers_per_object().map(|each| objects(&missing, each));
     let fetch_bytes = objects.map(|_| scaled(xdr_bytes, FETCHED_PER_THOUSAND, 1_000));
     let cost = objects.zip(fetch_bytes).filter(|_| prices != Prices::default()).map(|(objects, bytes)| {
         objects as f64 / 1e3 * prices.per_thousand_requests + bytes as f64 / 1e9 * prices.per_gigabyte
     });
+    // By bytes, not by ledgers: a dense ledger has more of everything.
+    let whole = |of_sample: u64| scaled(of_sample, xdr_bytes, measured.xdr);
+    let chunks = |workers| plan::chunks(&missing, &density, engine.rules(task, workers)).len() as u64;
+    let job = Work {
+        fetch: measured.fetch_of(task, objects, ledgers),
+        line: task
+            .source
+            .bandwidth()
+            .zip(fetch_bytes)
+            .map_or(0.0, |(line, bytes)| bytes as f64 / line as f64),
+        cpu: measured.work.as_secs_f64() * (1.0 + ENCODING) * xdr_bytes as f64
+            / (measured.xdr as f64).max(1.0),
+    };
+    let mut numbers = WORKERS.to_vec();
+    numbers.extend(asked.filter(|asked| !WORKERS.contains(asked)));
+    numbers.sort_unstable();
+    let time = |workers: u32| job.time(workers, chunks(workers), &engine.limits);
+    let times = numbers.into_iter().map(|workers| (workers, time(workers))).collect();
+    let chunks = chunks(asked.unwrap_or(1));
     Ok(Plan {
         network: task.name.to_string(),
         ledgers,
@@ -154,25 +179,62 @@ pub(super) async fn estimate(
         fetch_bytes,
         xdr_bytes,
         rows: whole(measured.rows),
-        disk_bytes: scaled(whole(measured.table_bytes), PARQUET_PER_THOUSAND, 1_000),
+        disk_bytes: scaled(whole(measured.table_bytes), PARQUET_PER_THOUSAND, 1_000)
+            + chunks * FILES_OF_CHUNK,
         disk_free_bytes: free(engine.shared.lake.path())?,
-        times: times.to_vec(),
+        times,
         cost,
         sampled: u32::try_from(measured.ledgers).unwrap_or(u32::MAX),
         missing,
     })
 }
 
+impl Measured {
+    /// Seconds that one worker would wait for its source, if it did nothing else. The objects of a place of the sample were
+    /// read at once, as those of a stream are.
+    fn fetch_of(&self, task: &NetworkTask, objects: Option<u64>, ledgers: u64) -> f64 {
+        let fetch = self.fetch.as_secs_f64();
+        match objects {
+            Some(objects) => {
+                let at_once = f64::from(task.source.reads_at_once().max(1));
+                fetch / (self.places as f64).max(1.0) * objects as f64 / at_once
+            }
+            None => fetch * ledgers as f64 / (self.ledgers as f64).max(1.0),
+        }
+    }
+}
+
+/// What a job has to do, in seconds.
+struct Work {
+    /// Waiting of one worker for the source.
+    fetch: f64,
+    /// Transfer at the bandwidth that all share.
+    line: f64,
+    /// CPU but for commits.
+    cpu: f64,
+}
+
+impl Work {
+    /// Time that so many workers take: as long as the slowest of the source, its line, the cores and the committer.
+    fn time(&self, workers: u32, chunks: u64, limits: &ChunkLimits) -> Duration {
+        let commits = chunks as f64 * COMMIT;
+        let each = f64::from(workers.min(limits.chunks_at_once));
+        let cpu = (self.cpu + commits) / each.min(limits.cpus as f64);
+        let time = (self.fetch / each).max(self.line).max(cpu).max(commits);
+        Duration::try_from_secs_f64(time).unwrap_or(Duration::MAX)
+    }
+}
+
 /// Works one ledger as a worker would, up to its rows. One that fails counts by its size alone: the job will tell.
 fn measure(task: &NetworkTask, rows: &RowSettings, raw: &RawLedger, total: &mut Measured) {
     total.ledgers += 1;
     total.xdr += raw.xdr.len() as u64;
-    let begun = Instant::now();
+    let begun = thread_cpu();
     let mut tables = rows.tables();
     if let Ok(ledger) = decode::decode(raw, &task.network)
         && tables.extract(&ledger).is_ok()
     {
-        total.work += begun.elapsed();
+        total.work += thread_cpu().saturating_sub(begun);
         total.table_bytes += tables.bytes() as u64;
         total.rows += tables.rows().iter().map(|(_, rows)| *rows as u64).sum::<u64>();
     }

@@ -64,7 +64,7 @@ pub struct Activity {
     pub active: Vec<(LedgerRange, u64, String)>,
     /// What the job waits for; empty when for nothing.
     pub waits_for: String,
-    /// `cpu` or `source` for automatic workers; empty until known.
+    /// `cpu`, `source` or `memory` for automatic workers; empty until known.
     pub limited_by: &'static str,
     /// Ledgers per second over the last half minute.
     pub ledgers_per_second: f64,

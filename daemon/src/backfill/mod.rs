@@ -213,12 +213,19 @@ pub struct BackfillSettings {
 
 impl Backfill {
     /// Jobs of `networks`. `shared.budget` is backfill's own: history must not take the memory of live ledgers.
-    pub fn new(shared: Shared, networks: Vec<HistoryTask>, settings: BackfillSettings) -> Self {
-        let limits = ChunkLimits::new(shared.worker_count, settings.memory_bytes);
+    ///
+    /// # Errors
+    /// The threads for them cannot be started.
+    pub fn new(
+        shared: Shared,
+        networks: Vec<HistoryTask>,
+        settings: BackfillSettings,
+    ) -> std::io::Result<Self> {
+        let limits = ChunkLimits::new(shared.worker_count, settings.memory_bytes)?;
         let store = JobStore::new(shared.lake.path());
         let stop = shared.cancel.child_token();
         let engine = Engine { shared, limits, rules: settings.rules };
-        Self {
+        Ok(Self {
             engine,
             networks,
             prices: settings.prices,
@@ -226,7 +233,7 @@ impl Backfill {
             jobs: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             stop,
-        }
+        })
     }
 
     /// Reads the jobs of earlier processes and goes on with those that were running.
@@ -335,15 +342,25 @@ impl Backfill {
         Ok(wanted)
     }
 
-    /// What a job would do, measured on a sample.
+    /// What a job would do, measured on a sample; its time also for this number of workers.
     ///
     /// # Errors
     /// [`BackfillError`].
-    pub async fn plan(&self, network: &str, target: Target) -> Result<Plan, BackfillError> {
+    pub async fn plan(
+        &self,
+        network: &str,
+        target: Target,
+        workers: Option<Workers>,
+    ) -> Result<Plan, BackfillError> {
+        workers.map_or(Ok(()), check_workers)?;
         let history = self.history(network)?;
         let wanted = self.wanted(history, target).await?;
         let task = &history.task;
-        estimate::estimate(&self.engine, task, &wanted, self.prices).await
+        let asked = workers.and_then(|workers| match workers {
+            Workers::Fixed(count) => Some(count),
+            Workers::Auto => None,
+        });
+        estimate::estimate(&self.engine, task, &wanted, self.prices, asked).await
     }
 
     /// Starts a job.
@@ -365,7 +382,7 @@ impl Backfill {
             return Err(BackfillError::NothingMissing { network: network.to_owned() });
         }
         if !force {
-            let plan = estimate::estimate(&self.engine, task, &wanted, self.prices).await?;
+            let plan = estimate::estimate(&self.engine, task, &wanted, self.prices, None).await?;
             plan.fits(self.engine.shared.lake.path())?;
         }
         // Only now: a slow source may take minutes to be sampled.

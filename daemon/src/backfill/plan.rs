@@ -19,6 +19,9 @@ pub struct ChunkRules {
     pub min_chunks: u32,
 }
 
+/// Steps in which the bytes of a 10,000-ledger range are added up.
+const STEPS: u32 = 32;
+
 /// Bytes of XDR per ledger, sampled here and there.
 #[derive(Clone, Debug, Default)]
 pub struct Density {
@@ -50,8 +53,12 @@ impl Density {
 
     /// Bytes of all ledgers of `ranges`.
     pub fn total(&self, ranges: &[LedgerRange]) -> u64 {
-        // In steps of the 10,000-ledger ranges: finer than the samples are.
-        let pieces = ranges.iter().flat_map(|range| range.within_ranges());
+        let pieces = ranges.iter().flat_map(|range| range.within_ranges()).flat_map(|piece| {
+            // In steps that are finer than the samples even where there is one range only.
+            let mut steps = Vec::new();
+            cut(piece, piece.end().get().abs_diff(piece.start().get()) / STEPS + 1, 1, &mut steps);
+            steps
+        });
         pieces.map(|piece| self.at(middle(piece)).saturating_mul(piece.count())).fold(0, u64::saturating_add)
     }
 }
@@ -133,6 +140,13 @@ mod tests {
         assert_eq!(chunks[0], range(2, 9_999));
         assert!(chunks.len() > 90, "{}", chunks.len());
         assert!(chunks.iter().all(|c| density.at(middle(*c)) * c.count() <= RULES.bytes + 10_000));
+    }
+
+    #[test]
+    fn all_samples_of_a_range_count() {
+        let samples = (0..10).map(|n| (LedgerSeq::new(n * 1_000 + 500), if n == 2 { 9_100 } else { 100 }));
+        let total = Density::new(samples.collect()).total(&[range(2, 9_999)]) as f64;
+        assert!((0.9..1.1).contains(&(total / 1e7)), "{total}");
     }
 
     #[test]

@@ -48,8 +48,9 @@ impl Engine {
     /// How the chunks of this source are cut for so many workers.
     pub(super) fn rules(&self, task: &NetworkTask, workers: u32) -> ChunkRules {
         let align = task.source.ledgers_per_object().unwrap_or(1);
-        // Two for each, so that the last ones are not left to one worker.
-        ChunkRules { align, min_chunks: workers * 2, ..self.rules }
+        // Two for each that can be at work, so that the last ones are not left to one worker.
+        let min_chunks = workers.min(self.limits.chunks_at_once) * 2;
+        ChunkRules { align, min_chunks, ..self.rules }
     }
 }
 
@@ -124,7 +125,11 @@ async fn rounds(
                 None => return Ok(End::Interrupted),
             },
         };
-        let rules = engine.rules(task, job.asked_workers(engine.limits.cpus));
+        let workers = match *job.workers().borrow() {
+            Workers::Fixed(count) => count,
+            Workers::Auto => MAX_WORKERS,
+        };
+        let rules = engine.rules(task, workers);
         let anew = plan::anew(&missing, &lake.unsound(&task.name)?);
         let anew = lake.closures(&task.name, anew).await?;
         let closed: RangeSet = anew.iter().copied().collect();
@@ -257,7 +262,8 @@ async fn round(
                 }
             }
             _ = ticks.tick() => {
-                if *asked.borrow() == Workers::Auto {
+                // With no chunk left there is nothing that more workers could do.
+                if *asked.borrow() == Workers::Auto && !round.queue().is_empty() {
                     let now = tuner.reconsider(*wanted.borrow(), job.ledgers_done());
                     job.limited_by(tuner.limited_by());
                     wanted.send_if_modified(|workers| std::mem::replace(workers, now) != now);

@@ -73,6 +73,6 @@ section!(
     /// A map with one key: the kind of source.
     SourceFile { filesystem: FilesystemFile, simulated: SimulatedFile, replay: ReplayFile }
 );
-section!(FilesystemFile { path: String, timeout: DurationText });
+section!(FilesystemFile { path: String, timeout: DurationText, latency: DurationText, bandwidth: SizeText });
 section!(SimulatedFile { density: String, seed: u64, first_ledger: u32, ledgers_per_second: f64 });
 section!(ReplayFile { path: String, ledgers_per_second: f64 });

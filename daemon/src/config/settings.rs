@@ -1,6 +1,6 @@
 //! What is true after all layers: validated, without options that mean "default".
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
     error::ConfigError,
@@ -90,6 +90,12 @@ pub struct NetworkSettings {
     pub end: Option<u32>,
 }
 
+/// Longest wait for an object.
+const MAX_LATENCY: Duration = Duration::from_secs(60);
+
+/// Bytes per second that a line may be limited to.
+const BANDWIDTHS: RangeInclusive<u64> = 1 << 16..=1 << 34;
+
 /// Where ledgers come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceSettings {
@@ -99,6 +105,10 @@ pub enum SourceSettings {
         path: PathBuf,
         /// Time after which a read that brings nothing is given up, to be tried again.
         timeout: Duration,
+        /// Waited before each object, for measuring; zero: not at all.
+        latency: Duration,
+        /// Bytes of objects per second over all streams; `None`: no limit.
+        bandwidth: Option<u64>,
     },
     /// The network built into the program.
     Simulated {
@@ -121,10 +131,10 @@ pub enum SourceSettings {
 }
 
 impl SourceSettings {
-    /// The same source, as fast as it can.
+    /// The same source without the rate at which made-up ledgers come. What a directory's line can take stays.
     fn without_rate(self) -> Self {
         match self {
-            Self::Filesystem { path, timeout } => Self::Filesystem { path, timeout },
+            source @ Self::Filesystem { .. } => source,
             Self::Simulated { density, seed, first_ledger, .. } => {
                 Self::Simulated { density, seed, first_ledger, ledgers_per_second: None }
             }
@@ -504,9 +514,22 @@ fn source_settings(
         )),
         rate => Ok(rate),
     };
+    let latency = |latency: Duration| match latency {
+        latency if latency > MAX_LATENCY => {
+            let most = humantime::format_duration(MAX_LATENCY);
+            Err(invalid(key, format!("`latency` is out of range: use at most {most}")))
+        }
+        latency => Ok(latency),
+    };
+    let bandwidth = |bytes: u64| match bytes {
+        bytes if BANDWIDTHS.contains(&bytes) => Ok(bytes),
+        bytes => Err(invalid(
+            key,
+            format!("`bandwidth` {bytes} is out of range: use 64KiB to 16GiB, or leave it out"),
+        )),
+    };
     match (file.filesystem, file.simulated, file.replay) {
         (Some(fs), None, None) => Ok(SourceSettings::Filesystem {
-            path: path(fs.path)?,
             timeout: match fs.timeout {
                 Some(DurationText(Duration::ZERO)) => {
                     return Err(invalid(key, "`timeout` must be longer than 0".to_owned()));
@@ -514,6 +537,9 @@ fn source_settings(
                 Some(DurationText(timeout)) => timeout,
                 None => READ_TIMEOUT,
             },
+            latency: latency(fs.latency.map_or(Duration::ZERO, |latency| latency.0))?,
+            bandwidth: fs.bandwidth.map(|bytes| bandwidth(bytes.0)).transpose()?,
+            path: path(fs.path)?,
         }),
         (None, Some(sim), None) => Ok(SourceSettings::Simulated {
             density: sim.density.as_deref().unwrap_or("sparse").parse().map_err(|_| {

@@ -57,6 +57,9 @@ fn what_cannot_be_meant_is_refused() {
         (network("source: {}"), "exactly one kind"),
         (network("source: { filesystem: { path: /a }, replay: { path: /b } }"), "exactly one kind"),
         (network("source: { filesystem: {} }"), "needs a `path`"),
+        (network("source: { filesystem: { path: /a, latency: 2m } }"), "use at most 1m"),
+        (network("source: { filesystem: { path: /a, latency: 40 } }"), "not a duration"),
+        (network("source: { filesystem: { path: /a, bandwidth: 0 } }"), "use 64KiB to 16GiB"),
         (network("source: { simulated: { density: thick } }"), "sparse, mixed, dense"),
         (network("source: { simulated: { ledgers_per_second: 0 } }"), "out of range"),
         (network("source: { simulated: {} }, start: 9, end: 8"), "`end` 8 is before `start` 9"),
@@ -91,6 +94,22 @@ fn networks_get_known_passphrases_and_may_be_many() {
     assert!(settings.networks[0].passphrase.starts_with("Public Global Stellar Network"));
     assert_eq!(settings.networks[0].start, StartText::Ledger(60_000_000));
     assert_eq!(settings.networks[1].start, StartText::Latest);
+}
+
+#[test]
+fn a_directory_keeps_its_line_as_history_too() {
+    let settings = load(
+        "networks:\n  - { name: testnet, source: { filesystem: { path: /a, latency: 40ms, bandwidth: 50MiB } } }\n",
+    )
+    .unwrap();
+    let expected = SourceSettings::Filesystem {
+        timeout: READ_TIMEOUT,
+        path: "/a".into(),
+        latency: std::time::Duration::from_millis(40),
+        bandwidth: Some(50 << 20),
+    };
+    assert_eq!(settings.networks[0].source, expected);
+    assert_eq!(settings.networks[0].history, expected);
 }
 
 #[test]

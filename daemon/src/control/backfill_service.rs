@@ -68,8 +68,10 @@ impl BackfillService for Backfills {
         &self,
         request: Request<pb::PlanBackfillRequest>,
     ) -> Result<Response<pb::PlanBackfillResponse>, Status> {
-        let (network, target) = target(request.into_inner().target)?;
-        let plan = self.jobs()?.plan(&network, target).await.map_err(refused)?;
+        let request = request.into_inner();
+        let (network, target) = target(request.target)?;
+        let workers = request.workers.map(asked_workers).transpose()?;
+        let plan = self.jobs()?.plan(&network, target, workers).await.map_err(refused)?;
         Ok(Response::new(pb::PlanBackfillResponse { plan: Some(plan_of(&plan)) }))
     }
 

@@ -29,6 +29,10 @@ use super::{
     settings::EncodingSettings,
 };
 
+/// Bytes of a page. Each column of each open file collects a page before it compresses it: with the usual 1 MiB that was
+/// 100 MB for each chunk of a backfill.
+const PAGE_BYTES: usize = 256 << 10;
+
 /// Rows of a column that are looked at to choose its encoding.
 const SAMPLE_ROWS: usize = 512;
 
@@ -149,6 +153,7 @@ fn properties(
         .set_created_by(concat!("stellar-lake ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(encoding.zstd_level)?))
         .set_max_row_group_row_count(Some(row_group_rows))
+        .set_data_page_size_limit(PAGE_BYTES)
         // Page statistics and their index help no reader of the lake; the row group's do.
         .set_statistics_enabled(EnabledStatistics::Chunk);
     for (index, column) in spec.columns.iter().enumerate() {

@@ -8,8 +8,11 @@ use lake_core::RawLedger;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{MemoryBudget, Share};
-use crate::{config::BatchSettings, source::SourceError};
+use crate::{
+    budget::{MemoryBudget, Share},
+    config::BatchSettings,
+    source::SourceError,
+};
 
 /// Consecutive undecoded ledgers that become one commit, with their share of the memory bound.
 #[derive(Debug, Default)]

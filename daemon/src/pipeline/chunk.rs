@@ -1,6 +1,6 @@
 //! One chunk of a backfill: many ledgers become one commit without ever being held together.
 //!
-//! Ledgers flow one by one from the source through a bounded channel to a thread that decodes, verifies, extracts and
+//! Ledgers flow one by one from the source through a bounded channel to a worker that decodes, verifies, extracts and
 //! hands rows to the encoder. Unlike a live batch a chunk is as long as its files want to be; what it holds in memory is
 //! bounded for all chunks together.
 
@@ -15,43 +15,49 @@ use std::{
 use futures::StreamExt;
 use lake_core::{Hash32, LedgerRange, RawLedger};
 use tokio::{
-    runtime::Handle,
+    runtime::{Builder, Handle, Runtime},
     sync::{Semaphore, mpsc},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     NetworkTask, Shared,
-    budget::Share,
     error::PipelineError,
     work::{Chunks, refused},
 };
 use crate::{
+    budget::Share,
     lake::{BatchFacts, Commit, LakeError, SealedBatch},
     source::SourceError,
 };
 
-/// Ledgers that wait between the source and the thread of a chunk, beside the bound in bytes.
+/// Ledgers that wait between the source and the worker of a chunk, beside the bound in bytes.
 const WAITING: usize = 64;
 
-/// Longest time that a chunk keeps a CPU slot while others wait for one.
+/// Longest time that a chunk keeps a core while others wait for one.
 const TURN: Duration = Duration::from_millis(100);
 
 /// A source that gives no ledger for so long is waited for, and the job says so.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Chunks at work at once: well below the 512 blocking threads of the runtime, which reading and live work need too.
-const MOST_CHUNKS: usize = 128;
+/// Chunks at work at once, however much memory there is.
+const MOST_CHUNKS: u64 = 128;
+
+/// Bytes of the bound for each chunk at work. The open files of twenty tables hold 24 MiB after one ledger, 80 MiB after 50
+/// dense ones; with less than this row groups would get so short that they cost more than the ledgers.
+const CHUNK_BYTES: u64 = 48 << 20;
 
 /// What all chunks of the process share.
 #[derive(Clone, Debug)]
 pub struct ChunkLimits {
-    /// Turns on the CPU: as many as there are cores.
-    pub cpu: Arc<Semaphore>,
-    /// Number of turns.
+    /// Where chunks are worked.
+    cores: Arc<Cores>,
+    /// Threads that work.
     pub cpus: usize,
-    /// Chunks at work at once, of all jobs: each has a blocking thread, and the runtime has not many of those.
+    /// Chunks at work at once, of all jobs: as many as the bound has room for, but one for each core.
     pub places: Arc<Semaphore>,
+    /// How many those are.
+    pub chunks_at_once: u32,
     /// Bytes that encoders hold, all together.
     pub held: Arc<AtomicU64>,
     /// Bound on them.
@@ -60,17 +66,48 @@ pub struct ChunkLimits {
     pub busy: Arc<AtomicU64>,
 }
 
+/// A runtime for what keeps a core busy, with one thread for each core. A thread keeps the memory that it worked with, about
+/// 100 MB on dense ledgers, so a thread for each chunk would be one of the largest parts of a backfill's memory.
+#[derive(Debug)]
+struct Cores {
+    handle: Handle,
+    /// Taken when dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Cores {
+    fn new(count: usize) -> std::io::Result<Self> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(count.max(1)).thread_name("chunks").build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for Cores {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Another runtime's thread must not wait here.
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl ChunkLimits {
     /// Limits for `cpus` cores and encoders that hold at most `held_bound` bytes.
-    pub fn new(cpus: usize, held_bound: u64) -> Self {
-        Self {
-            cpu: Arc::new(Semaphore::new(cpus)),
+    ///
+    /// # Errors
+    /// The threads cannot be started.
+    pub fn new(cpus: usize, held_bound: u64) -> std::io::Result<Self> {
+        let places = usize::try_from((held_bound / CHUNK_BYTES).min(MOST_CHUNKS)).unwrap_or(1).max(cpus);
+        Ok(Self {
+            cores: Arc::new(Cores::new(cpus)?),
             cpus,
-            places: Arc::new(Semaphore::new(MOST_CHUNKS)),
+            places: Arc::new(Semaphore::new(places)),
+            chunks_at_once: u32::try_from(places).unwrap_or(u32::MAX),
             held: Arc::default(),
             held_bound,
             busy: Arc::default(),
-        }
+        })
     }
 }
 
@@ -110,17 +147,16 @@ pub async fn run_chunk(
         limits: limits.clone(),
         task: task.clone(),
         chunk: chunk.clone(),
-        handle: Handle::current(),
         held: 0,
     };
-    let working = tokio::task::spawn_blocking(move || worker.run(waiting));
+    let working = limits.cores.handle.spawn(worker.run(waiting));
     let fed = tokio::select! {
         biased;
         () = chunk.cancel.cancelled() => Err(PipelineError::Lake(LakeError::Closed)),
         fed = feed(shared, task, chunk, ledgers) => fed,
     };
     chunk.starved.store(false, Ordering::Relaxed);
-    // The channel is closed now: the thread ends with what it has. Its own error is the earlier one.
+    // The channel is closed now: the worker ends with what it has. Its own error is the earlier one.
     let sealed = working.await??;
     fed?;
     Ok(shared.queue.submit(sealed.ok_or(LakeError::Closed)?).await?)
@@ -156,20 +192,19 @@ async fn feed(
         let share = shared.budget.take(ledger.xdr.len()).await;
         next = ledger.seq.next();
         if ledgers.send((ledger, share)).await.is_err() {
-            // The thread refused a ledger; it says why.
+            // The worker refused a ledger; it says why.
             return Ok(());
         }
     }
     Ok(())
 }
 
-/// The thread of a chunk.
+/// What makes files of a chunk's ledgers.
 struct Worker {
     shared: Shared,
     limits: ChunkLimits,
     task: NetworkTask,
     chunk: Chunk,
-    handle: Handle,
     /// Bytes that this chunk's encoder is known to hold.
     held: u64,
 }
@@ -184,7 +219,7 @@ struct Passed {
 
 impl Worker {
     /// Works the ledgers as they come. `None` when not all came.
-    fn run(
+    async fn run(
         mut self,
         mut waiting: mpsc::Receiver<(RawLedger, Share)>,
     ) -> Result<Option<SealedBatch>, PipelineError> {
@@ -196,10 +231,7 @@ impl Worker {
         };
         let mut rows = Chunks::new(&shared.rows, encoder, self.chunk.range.start(), None);
         let mut passed = Passed::default();
-        while let Some(first) = waiting.blocking_recv() {
-            let cpu = Arc::clone(&self.limits.cpu);
-            // Never closed: an error cannot come.
-            let turn = self.handle.block_on(cpu.acquire_owned());
+        while let Some(first) = waiting.recv().await {
             let begun = Instant::now();
             let mut next = Some(first);
             while let Some((raw, share)) = next {
@@ -211,7 +243,7 @@ impl Worker {
                 next = if begun.elapsed() < TURN { waiting.try_recv().ok() } else { None };
             }
             self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
-            drop(turn);
+            tokio::task::yield_now().await;
         }
         let (Some(first_previous_hash), Some(last_hash)) = (passed.first_previous, passed.last) else {
             return Ok(None);
@@ -227,11 +259,9 @@ impl Worker {
             source: self.task.source.describe(),
             job: Some(self.chunk.job.clone()),
         };
-        let turn = self.handle.block_on(Arc::clone(&self.limits.cpu).acquire_owned());
         let begun = Instant::now();
         let (sealed, _, _) = rows.finish(&facts)?;
         self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
-        drop(turn);
         Ok(Some(sealed))
     }
 

@@ -2,7 +2,6 @@
 //! cancellation. One pipeline per network, all feeding the one write queue.
 
 mod batcher;
-mod budget;
 mod chunk;
 mod error;
 mod progress;
@@ -21,12 +20,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    budget::MemoryBudget,
     config::BatchSettings,
     lake::{Lake, Lane, NetworkName, OnlyTables, WriteQueue},
     source::Source,
 };
 
-pub use budget::MemoryBudget;
 pub use chunk::{Chunk, ChunkLimits, run_chunk};
 pub use error::PipelineError;
 pub use progress::{NetworkProgress, NetworkState, Progress, StageTimes};

@@ -1,37 +1,38 @@
-//! A SEP-54 directory on a local disk, as Galexie writes it. Objects are read ahead in parallel within a byte bound;
-//! without an end the directory is followed as it grows.
+//! A SEP-54 directory on a local disk, as Galexie writes it. Objects are read ahead in parallel within a bound on their
+//! bytes; without an end the directory is followed as it grows.
+
+mod reader;
 
 use std::{
-    collections::VecDeque,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream, stream::BoxStream};
 use lake_core::{LedgerSeq, Network, RawLedger, decode};
-use tokio::task::JoinHandle;
 
 use super::{
     Source, SourceError,
+    line::Line,
     reads::{Meter, Reads},
     sep54::{Layout, Manifest, first_of_name, is_object},
 };
-use crate::config::READ_TIMEOUT;
+use crate::{budget::MemoryBudget, config::READ_TIMEOUT};
+use reader::{READ_AHEAD, Reader};
 
-/// How often the next object of a followed directory is looked for.
-const POLL: Duration = Duration::from_millis(100);
-/// Objects read at once.
-const READ_AHEAD: usize = 4;
-/// Bytes of objects on disk that may be in reading; at least one object always is.
-const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// An object larger than this when decompressed is refused: the largest real ledgers are a few MB.
 const MAX_OBJECT_BYTES: u64 = 1 << 30;
+/// Bytes of XDR for a byte of an object, in 64ths, until objects were seen: 10.
+const FIRST_RATIO: u64 = 640;
 
-/// A SEP-54 directory.
+/// A SEP-54 directory. Clones share their bounds.
 #[derive(Clone, Debug)]
 pub struct Filesystem {
     inner: Arc<Inner>,
@@ -43,18 +44,52 @@ struct Inner {
     network: Network,
     layout: OnceLock<Layout>,
     reads: Reads,
+    line: Line,
+    read_ahead: MemoryBudget,
+    /// Bytes of XDR for a byte of an object, in 64ths: a mean in which newer objects count more. Objects do not tell their
+    /// size before they are read.
+    ratio: AtomicU64,
+}
+
+/// How a directory is read.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Time after which a read that brings nothing is given up, to be tried again.
+    pub timeout: Duration,
+    /// Waited before each object.
+    pub latency: Duration,
+    /// Bytes of objects per second over all streams; `None`: no limit.
+    pub bandwidth: Option<u64>,
+    /// Bounds the decompressed objects that all streams hold. Streams wait for each other's room, so each needs a consumer
+    /// of its own.
+    pub read_ahead: MemoryBudget,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        let read_ahead = MemoryBudget::default();
+        Self { timeout: READ_TIMEOUT, latency: Duration::ZERO, bandwidth: None, read_ahead }
+    }
 }
 
 impl Filesystem {
     /// The directory at `path`, which must say that it belongs to `network`.
     pub fn new(path: &Path, network: Network) -> Self {
-        Self::with_timeout(path, network, READ_TIMEOUT)
+        Self::with_options(path, network, ReadOptions::default())
     }
 
-    /// The same, where a read that brings nothing for `timeout` is given up.
-    pub fn with_timeout(path: &Path, network: Network, timeout: Duration) -> Self {
-        let (path, layout, reads) = (path.to_owned(), OnceLock::new(), Reads::new(timeout));
-        Self { inner: Arc::new(Inner { path, network, layout, reads }) }
+    /// The same, read in another way.
+    pub fn with_options(path: &Path, network: Network, options: ReadOptions) -> Self {
+        let inner = Inner {
+            path: path.to_owned(),
+            network,
+            layout: OnceLock::new(),
+            reads: Reads::new(options.timeout),
+            line: Line::new(options.latency, options.bandwidth),
+            read_ahead: options.read_ahead,
+            ratio: AtomicU64::new(FIRST_RATIO),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Whether the object of this ledger exists; errors count as no.
@@ -69,22 +104,9 @@ impl Source for Filesystem {
         from: LedgerSeq,
         until: Option<LedgerSeq>,
     ) -> BoxStream<'static, Result<RawLedger, SourceError>> {
-        let reader = Reader {
-            inner: self.inner.clone(),
-            next_read: Some(from),
-            next_out: from,
-            until,
-            reads: VecDeque::new(),
-            read_bytes: 0,
-            ready: VecDeque::new(),
-            failed: false,
-        };
+        let reader = Reader::new(self.inner.clone(), from, until);
         Box::pin(stream::unfold(reader, |mut reader| async move {
-            if reader.failed {
-                return None;
-            }
             let item = reader.next().await?;
-            reader.failed = item.is_err();
             Some((item, reader))
         }))
     }
@@ -92,16 +114,11 @@ impl Source for Filesystem {
     fn oldest(&self) -> BoxFuture<'_, Result<LedgerSeq, SourceError>> {
         let inner = self.inner.clone();
         Box::pin(async move {
-            let first = inner.clone().run(|inner: &Inner, meter: &Meter| {
-                let (first, layout) = inner.end_object(Side::Oldest, meter)?;
-                let first = LedgerSeq::new(first);
-                let (path, _) = inner.find(first, layout)?.ok_or_else(|| inner.empty())?;
-                Ok((first, path))
-            });
-            let (first, path) = first.await?;
+            let (seq, path, size) = inner.clone().run(Inner::oldest_object).await?;
+            inner.line.pass(size).await;
+            let (of, from) = (inner.clone(), path.clone());
+            let object = inner.reads.run(&path, move |meter| of.read(&from, seq, meter)).await?;
             // The name of the first object may begin before the first ledger: the batch inside tells.
-            let of = path.clone();
-            let object = inner.reads.run(&path, move |meter| read(&of, first, meter)).await?;
             let (_, _, ledgers) = decode::split_batch(&object.bytes, &object.origin)?;
             ledgers.first().map(|l| l.seq).ok_or_else(|| inner.empty())
         })
@@ -120,6 +137,14 @@ impl Source for Filesystem {
         self.inner.layout.get().map(|layout| layout.ledgers_per_batch)
     }
 
+    fn reads_at_once(&self) -> u32 {
+        READ_AHEAD
+    }
+
+    fn bandwidth(&self) -> Option<u64> {
+        self.inner.line.bandwidth()
+    }
+
     fn describe(&self) -> String {
         format!("filesystem {}", self.inner.path.display())
     }
@@ -135,122 +160,6 @@ enum Side {
 struct Object {
     bytes: Bytes,
     origin: Arc<str>,
-}
-
-type Read = JoinHandle<Result<Vec<RawLedger>, SourceError>>;
-
-struct Reader {
-    inner: Arc<Inner>,
-    /// First ledger of the next object to read; `None` when all wanted ones are in reading.
-    next_read: Option<LedgerSeq>,
-    next_out: LedgerSeq,
-    until: Option<LedgerSeq>,
-    reads: VecDeque<(u64, Read)>,
-    read_bytes: u64,
-    ready: VecDeque<RawLedger>,
-    failed: bool,
-}
-
-impl Reader {
-    async fn next(&mut self) -> Option<Result<RawLedger, SourceError>> {
-        loop {
-            if let Some(ledger) = self.ready.pop_front() {
-                self.next_out = ledger.seq.next()?;
-                return Some(Ok(ledger));
-            }
-            if self.until.is_some_and(|until| self.next_out > until) {
-                return None;
-            }
-            if let Err(error) = self.read_ahead().await {
-                return Some(Err(error));
-            }
-            let Some((size, read)) = self.reads.pop_front() else {
-                // Following, and the next object is not there yet.
-                tokio::time::sleep(POLL).await;
-                continue;
-            };
-            self.read_bytes -= size;
-            match read.await {
-                Ok(Ok(ledgers)) => self.ready = ledgers.into(),
-                Ok(Err(error)) => return Some(Err(error)),
-                Err(error) => {
-                    return Some(Err(SourceError::Io {
-                        path: self.inner.path.clone(),
-                        doing: "a reading task ended early",
-                        error: std::io::Error::other(error),
-                    }));
-                }
-            }
-        }
-    }
-
-    /// Starts reads until a bound is met or the next object does not exist.
-    async fn read_ahead(&mut self) -> Result<(), SourceError> {
-        while self.reads.len() < READ_AHEAD
-            && (self.reads.is_empty() || self.read_bytes < READ_AHEAD_BYTES)
-            && let Some(seq) = self.next_read
-        {
-            let found = self.inner.clone().run(move |inner: &Inner, _: &Meter| {
-                let layout = inner.layout()?;
-                Ok((layout, inner.find(seq, layout)?))
-            });
-            let (layout, found) = found.await?;
-            let Some((path, size)) = found else {
-                if !self.reads.is_empty() {
-                    return Ok(());
-                }
-                return self.missing(seq).await;
-            };
-            let (from, until, inner) = (seq, self.until, self.inner.clone());
-            let read = tokio::spawn(async move {
-                let (of, object) = (inner.clone(), path.clone());
-                let read = move |meter: &Meter| of.ledgers_of(&object, (from, until), layout, meter);
-                inner.reads.run(&path, read).await
-            });
-            self.reads.push_back((size, read));
-            self.read_bytes += size;
-            let last = layout.object_range(seq).1;
-            self.next_read = LedgerSeq::new(last).next().filter(|next| self.until.is_none_or(|u| *next <= u));
-        }
-        Ok(())
-    }
-
-    /// The next object is not there: an error when it should be, else a reason to wait.
-    async fn missing(&self, seq: LedgerSeq) -> Result<(), SourceError> {
-        let (until, origin) = (self.until, self.inner.path.display().to_string());
-        let missing = move |inner: &Inner, meter: &Meter| {
-            let layout = inner.layout()?;
-            let newest = match inner.end_object(Side::Newest, meter) {
-                Ok((first, _)) => Some(layout.object_range(LedgerSeq::new(first)).1),
-                Err(SourceError::Empty { .. }) => None,
-                Err(error) => return Err(error),
-            };
-            // Looked up again: it may have come in between.
-            if inner.find(seq, layout)?.is_some() {
-                return Ok(());
-            }
-            match newest {
-                Some(newest) if newest > seq.get() => Err(SourceError::Missing {
-                    seq,
-                    origin,
-                    detail: format!(
-                        "no file {}.xdr.zst, though there are later ledgers, up to {newest}: fetch the missing file",
-                        layout.key(seq)
-                    ),
-                }),
-                _ if until.is_some() => Err(SourceError::Missing {
-                    seq,
-                    origin,
-                    detail: match newest {
-                        Some(newest) => format!("the newest ledger there is {newest}"),
-                        None => "there are no ledgers yet".to_owned(),
-                    },
-                }),
-                _ => Ok(()),
-            }
-        };
-        self.inner.clone().run(missing).await
-    }
 }
 
 impl Inner {
@@ -367,6 +276,40 @@ impl Inner {
         Ok((first, layout))
     }
 
+    /// The oldest object: its first ledger by name, path and size.
+    fn oldest_object(&self, meter: &Meter) -> Result<(LedgerSeq, PathBuf, u64), SourceError> {
+        let (first, layout) = self.end_object(Side::Oldest, meter)?;
+        let seq = LedgerSeq::new(first);
+        let (path, size) = self.find(seq, layout)?.ok_or_else(|| self.empty())?;
+        Ok((seq, path, size))
+    }
+
+    /// Bytes that an object of `size` bytes will have when decompressed, as far as can be told.
+    fn unpacked(&self, size: u64) -> usize {
+        let bytes = size.saturating_mul(self.ratio.load(Ordering::Relaxed)) / 64;
+        usize::try_from(bytes.min(MAX_OBJECT_BYTES)).unwrap_or(usize::MAX)
+    }
+
+    /// Reads and decompresses a whole object.
+    fn read(&self, path: &Path, seq: LedgerSeq, meter: &Meter) -> Result<Object, SourceError> {
+        let origin: Arc<str> = path.display().to_string().into();
+        let packed = meter.file(path).map_err(|error| SourceError::Io {
+            path: path.to_owned(),
+            doing: "read",
+            error,
+        })?;
+        let size = packed.len() as u64;
+        match unpack(&packed, self.unpacked(size)) {
+            Ok(bytes) => {
+                let (seen, mean) =
+                    (bytes.len() as u64 * 64 / size.max(1), self.ratio.load(Ordering::Relaxed));
+                self.ratio.store((mean * 7 + seen).div_ceil(8), Ordering::Relaxed);
+                Ok(Object { bytes, origin })
+            }
+            Err(reason) => Err(SourceError::Corrupt { origin, seq, reason, evidence: packed.into() }),
+        }
+    }
+
     /// The wanted ledgers of one object, each checked to be the one that the name promises.
     fn ledgers_of(
         &self,
@@ -375,7 +318,7 @@ impl Inner {
         layout: Layout,
         meter: &Meter,
     ) -> Result<Vec<RawLedger>, SourceError> {
-        let object = read(path, from, meter)?;
+        let object = self.read(path, from, meter)?;
         let corrupt = |reason: String| SourceError::Corrupt {
             origin: object.origin.clone(),
             seq: from,
@@ -386,7 +329,8 @@ impl Inner {
             decode::split_batch(&object.bytes, &object.origin).map_err(|e| corrupt(e.to_string()))?;
         let (low, high) = layout.object_range(from);
         let mut wanted = from;
-        let mut out = Vec::with_capacity(ledgers.len());
+        let all = ledgers.len();
+        let mut out = Vec::with_capacity(all);
         for ledger in ledgers {
             if ledger.seq.get() < low || ledger.seq.get() > high {
                 return Err(corrupt(format!(
@@ -412,23 +356,16 @@ impl Inner {
                 "ledger {wanted} is missing in the file: it should hold {low} to {high}"
             )));
         }
+        if out.len() < all {
+            // A few ledgers must not keep their whole object in memory.
+            out.iter_mut().for_each(|ledger| ledger.xdr = Bytes::copy_from_slice(&ledger.xdr));
+        }
         Ok(out)
     }
 }
 
-/// Reads and decompresses a whole object.
-fn read(path: &Path, seq: LedgerSeq, meter: &Meter) -> Result<Object, SourceError> {
-    let origin: Arc<str> = path.display().to_string().into();
-    let packed =
-        meter.file(path).map_err(|error| SourceError::Io { path: path.to_owned(), doing: "read", error })?;
-    match unpack(&packed) {
-        Ok(bytes) => Ok(Object { bytes: bytes.into(), origin }),
-        Err(reason) => Err(SourceError::Corrupt { origin, seq, reason, evidence: packed.into() }),
-    }
-}
-
-/// Decompresses zstd: one frame with a known size in one go, anything else as a stream.
-fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
+/// Decompresses zstd: one frame with a known size in one go, anything else as a stream of about `expected` bytes.
+fn unpack(packed: &[u8], expected: usize) -> Result<Bytes, String> {
     let describe = |e: std::io::Error| format!("not whole zstd data: {e}");
     match zstd::zstd_safe::get_frame_content_size(packed) {
         Ok(Some(size)) if size > MAX_OBJECT_BYTES => {
@@ -436,14 +373,16 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
         }
         Ok(Some(size)) => {
             let size = usize::try_from(size).map_err(|e| e.to_string())?;
-            zstd::bulk::decompress(packed, size).map_err(describe)
+            zstd::bulk::decompress(packed, size).map(Bytes::from).map_err(describe)
         }
         Ok(None) | Err(_) => {
-            let mut out = Vec::new();
+            // With room to spare: a buffer that has to grow leaves its smaller copies behind.
+            let mut out = Vec::with_capacity(expected + expected / 4);
             let decoder = zstd::stream::read::Decoder::new(packed).map_err(describe)?;
             let mut limited = std::io::Read::take(decoder, MAX_OBJECT_BYTES);
             std::io::Read::read_to_end(&mut limited, &mut out).map_err(describe)?;
-            Ok(out)
+            // The spare room was written to as well, and shrinking in place would not give it back.
+            Ok(Bytes::copy_from_slice(&out))
         }
     }
 }

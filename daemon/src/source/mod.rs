@@ -3,6 +3,7 @@
 
 mod error;
 mod filesystem;
+mod line;
 mod pace;
 mod reads;
 mod records;
@@ -18,10 +19,10 @@ use std::sync::Arc;
 use futures::{future::BoxFuture, stream::BoxStream};
 use lake_core::{LedgerSeq, Network, RawLedger};
 
-use crate::config::SourceSettings;
+use crate::{budget::MemoryBudget, config::SourceSettings};
 
 pub use error::SourceError;
-pub use filesystem::Filesystem;
+pub use filesystem::{Filesystem, ReadOptions};
 pub use records::RecordStream;
 pub use replay::Replay;
 pub use sep54::Layout;
@@ -49,15 +50,32 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 
+    /// Objects that a stream reads at once while memory has room for them.
+    fn reads_at_once(&self) -> u32 {
+        1
+    }
+
+    /// Bytes of objects per second that all streams get together, where settings limit them.
+    fn bandwidth(&self) -> Option<u64> {
+        None
+    }
+
     /// Kind and place, for status and messages.
     fn describe(&self) -> String;
 }
 
-/// Opens a source. Touches nothing outside: the first use finds out whether it works.
-pub fn open(settings: &SourceSettings, network: &Network) -> Arc<dyn Source> {
+/// Opens a source. Touches nothing outside: the first use finds out whether it works. `read_ahead` bounds the objects
+/// that it holds, together with all other sources that have the same bound.
+pub fn open(settings: &SourceSettings, network: &Network, read_ahead: &MemoryBudget) -> Arc<dyn Source> {
     match settings {
-        SourceSettings::Filesystem { path, timeout } => {
-            Arc::new(Filesystem::with_timeout(path, network.clone(), *timeout))
+        SourceSettings::Filesystem { path, timeout, latency, bandwidth } => {
+            let options = ReadOptions {
+                timeout: *timeout,
+                latency: *latency,
+                bandwidth: *bandwidth,
+                read_ahead: read_ahead.clone(),
+            };
+            Arc::new(Filesystem::with_options(path, network.clone(), options))
         }
         SourceSettings::Simulated { density, seed, first_ledger, ledgers_per_second } => Arc::new(
             Simulated::new(network, *density, *seed, *ledgers_per_second)

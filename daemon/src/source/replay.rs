@@ -35,15 +35,21 @@ impl Replay {
     }
 }
 
-/// Reads the consecutive ledgers at the newest end of the directory.
-async fn load(directory: Filesystem, path: PathBuf) -> Result<Vec<Template>, SourceError> {
-    let tip = directory.tip().await?;
-    let Some(last) = tip else { return Ok(Vec::new()) };
-    // The newest run of ledgers without a hole: walk down until one is missing.
+/// First and last of the consecutive ledgers at the newest end of the directory.
+async fn newest_run(directory: &Filesystem) -> Result<Option<(LedgerSeq, LedgerSeq)>, SourceError> {
+    let Some(last) = directory.tip().await? else { return Ok(None) };
+    // Walk down until one is missing.
     let mut first = last;
     while let Some(before) = first.previous().filter(|p| directory.has(*p)) {
         first = before;
     }
+    // The name of a lake's very first object begins before its first ledger.
+    Ok(Some((first.max(directory.oldest().await?), last)))
+}
+
+/// Reads the consecutive ledgers at the newest end of the directory.
+async fn load(directory: Filesystem, path: PathBuf) -> Result<Vec<Template>, SourceError> {
+    let Some((first, last)) = newest_run(&directory).await? else { return Ok(Vec::new()) };
     let ledgers: Vec<RawLedger> = directory.ledgers(first, Some(last)).try_collect().await?;
     let bytes: usize = ledgers.iter().map(|l| l.xdr.len()).sum();
     if bytes > MAX_BYTES {
@@ -81,12 +87,8 @@ impl Source for Replay {
 
     fn oldest(&self) -> BoxFuture<'_, Result<LedgerSeq, SourceError>> {
         async {
-            let tip = self.directory.tip().await?;
-            let mut first = tip.unwrap_or(LedgerSeq::new(2));
-            while let Some(before) = first.previous().filter(|p| self.directory.has(*p)) {
-                first = before;
-            }
-            Ok(first)
+            let run = newest_run(&self.directory).await?;
+            Ok(run.map_or(LedgerSeq::new(2), |(first, _)| first))
         }
         .boxed()
     }

@@ -77,6 +77,17 @@ fn open_batched(at: &Path) -> Box<dyn Source> {
     Box::new(Filesystem::new(at, network()))
 }
 
+fn open_shaped(at: &Path) -> Box<dyn Source> {
+    directory(at, &ledgers(40), 8);
+    let options = ReadOptions {
+        latency: LATENCY,
+        bandwidth: Some(1 << 20),
+        read_ahead: MemoryBudget::new(1),
+        ..ReadOptions::default()
+    };
+    Box::new(Filesystem::with_options(at, network(), options))
+}
+
 fn open_simulated(_: &Path) -> Box<dyn Source> {
     Box::new(Simulated::new(&network(), Density::Sparse, 7, None))
 }
@@ -126,12 +137,12 @@ macro_rules! source_suite {
             use super::*;
 
             /// Mistake D5 of the reference.
-            #[tokio::test]
+            #[tokio::test(start_paused = true)]
             async fn gives_the_asked_ledgers_in_order_and_linked() {
                 super::gives_the_asked_ledgers_in_order_and_linked($open).await;
             }
 
-            #[tokio::test]
+            #[tokio::test(start_paused = true)]
             async fn a_later_start_gives_the_same_bytes() {
                 super::a_later_start_gives_the_same_bytes($open).await;
             }
@@ -142,6 +153,7 @@ macro_rules! source_suite {
 source_suite! {
     filesystem: open_filesystem,
     batched_filesystem: open_batched,
+    filesystem_over_a_slow_line: open_shaped,
     simulated: open_simulated,
     replay: open_replay,
     record_stream: open_records,
@@ -281,4 +293,96 @@ async fn a_rate_is_held() {
     let got: Vec<_> = source.ledgers(seq(2), Some(seq(22))).try_collect().await.unwrap();
     assert_eq!(got.len(), 21);
     assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+const LATENCY: Duration = Duration::from_millis(40);
+
+/// Time that 40 objects take.
+async fn time_of_forty(options: ReadOptions) -> Duration {
+    let folder = tempfile::tempdir().unwrap();
+    directory(folder.path(), &ledgers(40), 1);
+    let source = Filesystem::with_options(folder.path(), network(), options);
+    let begun = tokio::time::Instant::now();
+    assert_eq!(collect(&source, 2, 41).await.unwrap().len(), 40);
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn objects_are_waited_for_in_parallel_while_there_is_room() {
+    let options = ReadOptions { latency: LATENCY, ..ReadOptions::default() };
+    let parallel = time_of_forty(options.clone()).await;
+    assert!(parallel >= LATENCY, "{parallel:?}");
+    // Room for one object: one after the other.
+    let serial = time_of_forty(ReadOptions { read_ahead: MemoryBudget::new(1), ..options }).await;
+    assert!(serial >= LATENCY * 40, "{serial:?}");
+    assert!(parallel < serial / 2, "{parallel:?} {serial:?}");
+}
+
+#[tokio::test]
+async fn a_bandwidth_holds_for_all_streams_together() {
+    let folder = tempfile::tempdir().unwrap();
+    directory(folder.path(), &ledgers(40), 1);
+    // Counted in KiB, each object rounded up.
+    let objects = walk(folder.path()).iter().map(|bytes| bytes.div_ceil(1024)).sum::<u64>();
+    let options = ReadOptions { bandwidth: Some(128 * 1024), ..ReadOptions::default() };
+    let source = Filesystem::with_options(folder.path(), network(), options);
+    let begun = tokio::time::Instant::now();
+    let all = (0..3).map(|_| collect(&source, 2, 41));
+    for got in futures::future::join_all(all).await {
+        assert_eq!(got.unwrap().len(), 40);
+    }
+    let (took, expected) = (begun.elapsed().as_secs_f64(), (3 * objects) as f64 / 128.0);
+    // What it lets through at once at first: a sixteenth of a second.
+    assert!((expected - 0.1..expected + 5.0).contains(&took), "{took} s for {objects} KiB, thrice");
+}
+
+/// Sizes of all objects below a folder.
+fn walk(folder: &Path) -> Vec<u64> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
+            true => walk(&entry.path()),
+            false if entry.path().extension().is_some_and(|e| e == "zst") => {
+                vec![entry.metadata().unwrap().len()]
+            }
+            false => Vec::new(),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn many_streams_share_little_room_and_all_come_to_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    directory(folder.path(), &ledgers(64), 8);
+    let bytes: usize = ledgers(64).iter().map(|ledger| ledger.xdr.len()).sum();
+    // About two of the eight objects.
+    let room = MemoryBudget::new(bytes as u64 / 4);
+    let options = ReadOptions { read_ahead: room, ..ReadOptions::default() };
+    let source = Filesystem::with_options(folder.path(), network(), options);
+    let streams = (0..30).map(|_| {
+        let source = source.clone();
+        tokio::spawn(async move { collect(&source, 2, 65).await })
+    });
+    for got in futures::future::join_all(streams).await {
+        assert_eq!(got.unwrap().unwrap().len(), 64);
+    }
+}
+
+#[tokio::test]
+async fn a_followed_directory_lags_by_the_latency() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = ledgers(6);
+    directory(folder.path(), &all[..3], 1);
+    let options = ReadOptions { latency: LATENCY, ..ReadOptions::default() };
+    let source = Filesystem::with_options(folder.path(), network(), options);
+    let mut stream = source.ledgers(seq(2), None);
+    for n in 2..5 {
+        assert_eq!(stream.next().await.unwrap().unwrap().seq, seq(n));
+    }
+    for n in 5..8 {
+        let came = tokio::time::Instant::now();
+        directory(folder.path(), &all[..n as usize - 1], 1);
+        assert_eq!(stream.next().await.unwrap().unwrap().seq, seq(n));
+        assert!((LATENCY..Duration::from_secs(2)).contains(&came.elapsed()), "{:?}", came.elapsed());
+    }
 }
