@@ -218,8 +218,11 @@ pub(super) fn compare(unit: &mut Unit, archive: &Archive, stop: &(dyn Fn() -> bo
     }));
 }
 
+/// The headers' ledgers and hashes of one file, named by its checkpoint.
+type OfCheckpoint = (u32, Result<Vec<(u32, Hash32)>, Missing>);
+
 /// The headers of some checkpoints, read at once.
-fn read_all(archive: &Archive, some: &[u32]) -> Vec<(u32, Result<Vec<(u32, Hash32)>, Missing>)> {
+fn read_all(archive: &Archive, some: &[u32]) -> Vec<OfCheckpoint> {
     thread::scope(|scope| {
         let read = |at: u32| (at, scope.spawn(move || archive.headers(at)));
         let threads: Vec<_> = some.iter().map(|at| read(*at)).collect();
