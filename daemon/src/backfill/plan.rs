@@ -20,7 +20,7 @@ pub struct ChunkRules {
 }
 
 /// Steps in which the bytes of a 10,000-ledger range are added up.
-const STEPS: u32 = 32;
+const STEPS: u32 = 128;
 
 /// Bytes of XDR per ledger, sampled here and there.
 #[derive(Clone, Debug, Default)]

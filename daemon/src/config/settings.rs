@@ -150,7 +150,7 @@ pub struct BatchSettings {
     pub max_ledgers: u32,
     /// Bytes of XDR.
     pub max_bytes: u64,
-    /// Time since the first ledger of the batch arrived.
+    /// Time since the batch before; a ledger that comes later is committed at once.
     pub max_age: Duration,
 }
 

@@ -1,7 +1,8 @@
-//! Groups a stream of ledgers into batches: sealed by count, bytes or age, at the end of a 10,000-ledger range, and
-//! when memory is short.
+//! Groups a stream of ledgers into batches: sealed by count, bytes or time, at the end of a 10,000-ledger range, and
+//! when memory is short. A ledger that comes after a quiet time is not held back: it waits for others only while the batch
+//! before is younger than the limit.
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use futures::{StreamExt, stream::BoxStream};
 use lake_core::RawLedger;
@@ -13,6 +14,9 @@ use crate::{
     config::BatchSettings,
     source::SourceError,
 };
+
+/// Ledgers that come at once come together.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// Consecutive undecoded ledgers that become one commit, with their share of the memory bound.
 #[derive(Debug, Default)]
@@ -29,6 +33,7 @@ pub(super) struct Batcher {
     cancel: CancellationToken,
     open: RawBatch,
     seal_at: Option<Instant>,
+    sealed_at: Option<Instant>,
     /// Read from the stream, but there was no room in the open batch or in memory.
     held: Option<RawLedger>,
     end: Option<Result<(), SourceError>>,
@@ -48,6 +53,7 @@ impl Batcher {
             cancel,
             open: RawBatch::default(),
             seal_at: None,
+            sealed_at: None,
             held: None,
             end: None,
         }
@@ -110,7 +116,8 @@ impl Batcher {
 
     fn add(&mut self, ledger: RawLedger, share: Share) {
         if self.open.ledgers.is_empty() {
-            self.seal_at = Some(Instant::now() + self.limits.max_age);
+            let due = self.sealed_at.map(|before| before + self.limits.max_age);
+            self.seal_at = due.max(Some(Instant::now() + MOMENT));
         }
         self.open.bytes += ledger.xdr.len() as u64;
         self.open.share.add(share);
@@ -129,6 +136,7 @@ impl Batcher {
 
     fn seal(&mut self) -> RawBatch {
         self.seal_at = None;
+        self.sealed_at = Some(Instant::now());
         mem::take(&mut self.open)
     }
 }
@@ -169,11 +177,21 @@ mod tests {
 
     /// Mistake D45 of the reference.
     #[tokio::test(start_paused = true)]
-    async fn a_batch_is_sealed_by_age_without_another_ledger() {
-        let mut batcher = batcher((2..5).map(|s| ledger(s, 10)), LIMITS, 1 << 30);
+    async fn a_batch_is_sealed_by_time_without_another_ledger() {
+        let come = [(0, 2), (300, 3), (600, 4), (5_000, 5)];
         let begun = Instant::now();
-        assert_eq!(lengths(&mut batcher, 1).await, [3]);
-        assert_eq!(begun.elapsed(), Duration::from_secs(1));
+        let ledgers = stream::iter(come).then(move |(at, seq)| async move {
+            sleep_until(begun + Duration::from_millis(at)).await;
+            Ok(ledger(seq, 10))
+        });
+        let stream = ledgers.chain(stream::pending()).boxed();
+        let mut batcher = Batcher::new(stream, LIMITS, MemoryBudget::new(1 << 30), CancellationToken::new());
+        // The first at once, those that follow soon together, one after a quiet time at once again.
+        for (length, at) in [(1, MOMENT), (2, LIMITS.max_age + MOMENT), (1, Duration::from_secs(5) + MOMENT)]
+        {
+            assert_eq!(lengths(&mut batcher, 1).await, [length]);
+            assert!(begun.elapsed() >= at && begun.elapsed() < at + MOMENT, "{:?}", begun.elapsed());
+        }
     }
 
     #[tokio::test(start_paused = true)]
