@@ -118,7 +118,7 @@ def run(work, kind, source, workers, chunk=None):
     daemon = Daemon(work, kind, source, chunk)
     in_flight, done = [], threading.Event()
     target = ["--network", network, "--from", str(first), "--to", str(first + count - 1)]
-    spent, begun = cpu(daemon.pids), time.monotonic()
+    spent, begun = cpu(daemon.pids), time.time()
     job = daemon.asked("backfill", "start", *target, "--workers", str(workers), "--force")["id"]
 
     def watch():
@@ -134,11 +134,16 @@ def run(work, kind, source, workers, chunk=None):
     watcher = threading.Thread(target=watch)
     watcher.start()
     ended = daemon.ctl("backfill", "watch", str(job))
-    wall, spent = time.monotonic() - begun, cpu(daemon.pids) - spent
+    spent = cpu(daemon.pids) - spent
     done.set()
     watcher.join()
     if ended.returncode:
         sys.exit(f"bench-workers: the job failed: {ended.stdout[-2000:]}{ended.stderr}")
+    shown = daemon.asked("backfill", "show", str(job))
+    if shown["state"] != "finished" or shown["ledgers_stored"] != count:
+        sys.exit(f"bench-workers: not all was stored: {shown}")
+    # The record was last written when the job finished.
+    wall = os.path.getmtime(os.path.join(daemon.lake, "jobs", f"{job}.json")) - begun
     queue = daemon.asked("status")["write_queue"]
     (of_largest, bytes_of_largest), all_files = files(daemon.lake)
     figures = {
@@ -187,7 +192,7 @@ def by_workers(work, kind, source):
          "commits", "peak MiB")
     for workers in WORKERS:
         got = run(work, kind, source, workers)
-        found = "".join(f": {count} ({limit})" for count, limit in got["limits"][-1:]) if workers == "auto" else ""
+        found = f": {got['limits'][0][0]}, {got['limits'][0][1]}" if workers == "auto" and got["limits"] else ""
         row(f"{workers}{found}", f"{got['rate']:.0f}", f"{got['cpu'] * 1e3:.2f}", f"{got['share']:.0%}",
             *milliseconds(got["wait"]), *milliseconds(got["write"]), got["commits"], f"{got['peak'] / 2**20:.0f}")
 
