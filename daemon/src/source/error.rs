@@ -76,6 +76,15 @@ fn hint(error: &std::io::Error) -> &'static str {
 }
 
 impl SourceError {
+    /// A ledger before the first one that a source can have.
+    pub(super) fn before(seq: LedgerSeq, first: LedgerSeq, origin: String) -> Self {
+        Self::Missing {
+            seq,
+            origin,
+            detail: format!("it begins with ledger {first}: ask for no earlier one"),
+        }
+    }
+
     /// How to act on it.
     pub const fn class(&self) -> Class {
         match self {

@@ -69,6 +69,7 @@ impl Source for Replay {
     ) -> BoxStream<'static, Result<RawLedger, SourceError>> {
         let (directory, path, cache, rate) =
             (self.directory.clone(), self.path.clone(), self.templates.clone(), self.ledgers_per_second);
+        let place = self.describe();
         stream::once(async move {
             let kept = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let templates = match kept {
@@ -79,7 +80,10 @@ impl Source for Replay {
                     loaded
                 }
             };
-            Ok::<_, SourceError>(repeat(templates, from, until, rate))
+            if let Some(first) = templates.first().map(Template::seq).filter(|first| from < *first) {
+                return Err(SourceError::before(from, first, place));
+            }
+            Ok(repeat(templates, from, until, rate))
         })
         .try_flatten()
         .boxed()

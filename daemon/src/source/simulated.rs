@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use futures::{FutureExt, future::BoxFuture, stream::BoxStream};
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use lake_core::{LedgerSeq, Network, RawLedger};
 use lake_sim::{Density, SimConfig, SimNetwork};
 
@@ -77,6 +81,9 @@ impl Source for Simulated {
     ) -> BoxStream<'static, Result<RawLedger, SourceError>> {
         let (config, first, tip, reached) =
             (self.config.clone(), self.first, self.tip.clone(), self.reached.clone());
+        if from < first {
+            return stream::iter([Err(SourceError::before(from, first, self.describe()))]).boxed();
+        }
         let mut network: Option<SimNetwork> = None;
         paced("simulated", self.ledgers_per_second, move || {
             let network = network.get_or_insert_with(|| {

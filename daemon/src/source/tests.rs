@@ -120,6 +120,15 @@ async fn gives_the_asked_ledgers_in_order_and_linked(open: Open) {
     }
 }
 
+#[tokio::test]
+async fn ledgers_before_the_first_of_made_up_networks_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    for open in [open_replay as Open, open_simulated] {
+        let error = collect(open(folder.path()).as_ref(), 1, 1).await.unwrap_err().to_string();
+        assert!(error.contains("ledger 1 is missing") && error.contains("begins with ledger 2"), "{error}");
+    }
+}
+
 async fn a_later_start_gives_the_same_bytes(open: Open) {
     let folder = tempfile::tempdir().unwrap();
     let whole = collect(open(folder.path()).as_ref(), 2, 25).await.unwrap();
