@@ -100,9 +100,16 @@ const PARQUET_PER_THOUSAND: u64 = 130;
 /// ledger of testnet take 65 to 96 KB.
 const FILES_OF_CHUNK: u64 = 70_000;
 
-/// Bytes of an object for a thousand bytes of XDR. Measured: 131 on today's mainnet, 127 to 204 on older ledgers of it, 253
-/// on testnet with 64 ledgers per object and 339 with one.
-const FETCHED_PER_THOUSAND: u64 = 135;
+/// Bytes of an object for a thousand bytes of XDR, by the bytes of a ledger: the larger it is, the more of it repeats.
+/// Measured: 131 on today's mainnet (1 MB per ledger), 127 to 204 on older ledgers of it (40 to 950 KB), on testnet (3 KB)
+/// 253 with 64 ledgers per object and 339 with one.
+const fn fetched_per_thousand(ledger: u64) -> u64 {
+    match ledger {
+        0..16_000 => 290,
+        16_000..500_000 => 180,
+        _ => 135,
+    }
+}
 
 /// CPU time of encoding and of unpacking objects for a second of decoding, verifying and extracting. Measured: 0.91 to
 /// 0.96 on dense mainnet and 1.25 on testnet 2..10047 for encoding, 0.05 for unpacking.
@@ -147,7 +154,8 @@ pub(super) async fn estimate(
 
     let xdr_bytes = density.total(&missing);
     let objects = task.source.ledgers_per_object().map(|each| objects(&missing, each));
-    let fetch_bytes = objects.map(|_| scaled(xdr_bytes, FETCHED_PER_THOUSAND, 1_000));
+    let fetched = fetched_per_thousand(xdr_bytes / ledgers.max(1));
+    let fetch_bytes = objects.map(|_| scaled(xdr_bytes, fetched, 1_000));
     let cost = objects.zip(fetch_bytes).filter(|_| prices != Prices::default()).map(|(objects, bytes)| {
         objects as f64 / 1e3 * prices.per_thousand_requests + bytes as f64 / 1e9 * prices.per_gigabyte
     });
