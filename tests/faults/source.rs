@@ -110,7 +110,7 @@ fn feed_slowly(path: PathBuf, bytes: Vec<u8>) {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(1);
-const PIECES: usize = 7;
+const PIECES: usize = 16;
 
 /// Resident memory of the daemon in KiB.
 fn memory(sut: &Sut) -> u64 {
@@ -124,9 +124,9 @@ fn a_slow_source_is_waited_for_and_nothing_that_moves_is_given_up() {
     let dir = folder();
     let (jobs, live) = (dir.path().join("jobs"), dir.path().join("live"));
     let (source, followed) = (directory(&jobs, LAST), directory(&live, 60));
-    // One after the other, so that the job is seen waiting.
+    // Too far apart to be read ahead together: the job waits for one after the other, and is seen to.
     let slow: Vec<(u32, Vec<u8>)> =
-        [HANGING, HANGING + 10, HANGING + 20].map(|seq| (seq, pipe(&source, seq))).to_vec();
+        [HANGING, HANGING + 100, HANGING + 200].map(|seq| (seq, pipe(&source, seq))).to_vec();
     let packed = pipe(&followed, 40);
     let networks = [
         Network { name: "live".to_owned(), ..bad(&live) }.timeout(TIMEOUT),
