@@ -22,28 +22,7 @@ fn books(network: &Network, count: u32) -> Vec<(&'static str, u64)> {
     let mut network = SimNetwork::with_first(config, LedgerSeq::new(FIRST));
     let mut sums: Vec<(&str, u64)> = Vec::new();
     for _ in 0..count {
-        let rows = network.close_ledger().truth.rows;
-        let rows = [
-            ("ledgers_row_v2", rows.ledgers),
-            ("transactions_row_v2", rows.transactions),
-            ("operations_row_v2", rows.operations),
-            ("native_balances_snapshot_v1", rows.native_balances),
-            ("trades_row_v1", rows.trades),
-            ("accounts_snapshot_v1", rows.accounts),
-            ("trustlines_snapshot_v1", rows.trustlines),
-            ("offers_snapshot_v1", rows.offers),
-            ("claimable_balances_snapshot_v1", rows.claimable_balances),
-            ("liquidity_pools_snapshot_v1", rows.liquidity_pools),
-            ("contract_events_stream_v1", rows.contract_events),
-            ("contract_data_snapshot_v1", rows.contract_data),
-            ("contract_code_snapshot_v1", rows.contract_code),
-            ("config_settings_snapshot_v1", rows.config_settings),
-            ("ttl_snapshot_v1", rows.ttl),
-            ("evicted_keys_state_v1", rows.evicted_keys),
-            ("restored_keys_state_v1", rows.restored_keys),
-            ("account_signers_snapshot_v1", rows.account_signers),
-            ("account_data_snapshot_v1", rows.account_data),
-        ];
+        let rows = network.close_ledger().truth.rows.by_table();
         sums.resize(rows.len(), ("", 0));
         sums.iter_mut().zip(rows).for_each(|(sum, (name, rows))| *sum = (name, sum.1 + rows));
     }

@@ -11,14 +11,6 @@ use crate::support::{
 
 const OTHER: &str = "Another network ; tests";
 
-/// A batch as an object holds it: its named ends and its ledgers.
-fn batch(first: u32, last: u32, ledgers: &[RawLedger]) -> Vec<u8> {
-    let count = u32::try_from(ledgers.len()).expect("a few");
-    let mut xdr: Vec<u8> = [first, last, count].iter().flat_map(|n| n.to_be_bytes()).collect();
-    ledgers.iter().for_each(|ledger| xdr.extend_from_slice(&ledger.xdr));
-    xdr
-}
-
 /// Turns a bit over.
 fn flipped(mut bytes: Vec<u8>, place: usize) -> Vec<u8> {
     *bytes.get_mut(place).expect("it is longer") ^= 0x10;
@@ -39,8 +31,8 @@ fn spoil(source: &Sep54) -> Vec<(u32, &'static str)> {
     source.put_packed(150, &flipped(source.packed(150), source.packed(150).len() / 2));
     // Whole zstd, whole XDR: only a hash tells.
     source.put(200, &flipped(Sep54::batch(&ours(200)), IN_HEADER));
-    source.put(300, &batch(300, 301, &[ours(300), ours(301)]));
-    source.put(320, &batch(320, 320, &[]));
+    source.put(300, &Sep54::batch_of(300, 301, &[ours(300), ours(301)]));
+    source.put(320, &Sep54::batch_of(320, 320, &[]));
     source.put(340, &Sep54::batch(&ours(341)));
     vec![
         (50, "missing"),
@@ -154,13 +146,15 @@ fn an_object_of_many_ledgers_is_parked_as_one() {
     let of = |first: u32, last: u32| -> Vec<RawLedger> {
         all.iter().filter(|l| (first..=last).contains(&l.seq.get())).cloned().collect()
     };
-    source.put(2, &batch(2, 7, &of(2, 7)));
-    (8..=400).step_by(8).for_each(|first| source.put(first, &batch(first, first + 7, &of(first, first + 7))));
+    source.put(2, &Sep54::batch_of(2, 7, &of(2, 7)));
+    (8..=400)
+        .step_by(8)
+        .for_each(|first| source.put(first, &Sep54::batch_of(first, first + 7, &of(first, first + 7))));
     let spoiled = [
-        (80, batch(80, 87, &of(80, 86)), "holds ledger 81 where ledger 80 should stand"),
-        (160, batch(160, 168, &of(160, 168)), "holds ledger 168"),
-        (240, batch(248, 255, &of(248, 255)), "holds ledger 248"),
-        (320, batch(321, 327, &of(321, 327)), "320"),
+        (80, Sep54::batch_of(80, 87, &of(80, 86)), "holds ledger 81 where ledger 80 should stand"),
+        (160, Sep54::batch_of(160, 168, &of(160, 168)), "holds ledger 168"),
+        (240, Sep54::batch_of(248, 255, &of(248, 255)), "holds ledger 248"),
+        (320, Sep54::batch_of(321, 327, &of(321, 327)), "320"),
     ];
     let before: Vec<_> = spoiled.iter().map(|(first, ..)| (*first, source.packed(*first))).collect();
     spoiled.iter().for_each(|(first, xdr, _)| source.put(*first, xdr));

@@ -67,7 +67,7 @@ impl Sep54 {
     /// # Panics
     /// When it cannot be written.
     pub fn add(&self, ledger: &RawLedger) {
-        self.put(ledger.seq.get(), &batch(ledger));
+        self.put(ledger.seq.get(), &Self::batch(ledger));
     }
 
     /// Puts XDR under the name of ledger `seq`, whatever it holds. The name appears when the file is whole.
@@ -108,14 +108,20 @@ impl Sep54 {
 
     /// XDR of the batch that an object of one ledger holds.
     pub fn batch(ledger: &RawLedger) -> Vec<u8> {
-        batch(ledger)
+        let seq = ledger.seq.get();
+        Self::batch_of(seq, seq, std::slice::from_ref(ledger))
     }
-}
 
-/// `LedgerCloseMetaBatch`: first and last sequence, then an array of one.
-fn batch(ledger: &RawLedger) -> Vec<u8> {
-    let seq = ledger.seq.get().to_be_bytes();
-    [&seq, &seq, &1u32.to_be_bytes(), ledger.xdr.as_ref()].concat()
+    /// `LedgerCloseMetaBatch`: the first and last sequence that it names, and its ledgers, whatever they are.
+    ///
+    /// # Panics
+    /// With more ledgers than XDR can count.
+    pub fn batch_of(first: u32, last: u32, ledgers: &[RawLedger]) -> Vec<u8> {
+        let count = u32::try_from(ledgers.len()).expect("a few");
+        let mut xdr: Vec<u8> = [first, last, count].iter().flat_map(|n| n.to_be_bytes()).collect();
+        ledgers.iter().for_each(|ledger| xdr.extend_from_slice(&ledger.xdr));
+        xdr
+    }
 }
 
 /// Writes ledgers as stellar-core writes them to its metadata stream.

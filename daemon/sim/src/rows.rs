@@ -53,6 +53,31 @@ pub struct TableRows {
 }
 
 impl TableRows {
+    /// Each table's name and rows.
+    pub const fn by_table(&self) -> [(&'static str, u64); 19] {
+        [
+            ("ledgers_row_v2", self.ledgers),
+            ("transactions_row_v2", self.transactions),
+            ("operations_row_v2", self.operations),
+            ("native_balances_snapshot_v1", self.native_balances),
+            ("trades_row_v1", self.trades),
+            ("accounts_snapshot_v1", self.accounts),
+            ("trustlines_snapshot_v1", self.trustlines),
+            ("offers_snapshot_v1", self.offers),
+            ("claimable_balances_snapshot_v1", self.claimable_balances),
+            ("liquidity_pools_snapshot_v1", self.liquidity_pools),
+            ("contract_events_stream_v1", self.contract_events),
+            ("contract_data_snapshot_v1", self.contract_data),
+            ("contract_code_snapshot_v1", self.contract_code),
+            ("config_settings_snapshot_v1", self.config_settings),
+            ("ttl_snapshot_v1", self.ttl),
+            ("evicted_keys_state_v1", self.evicted_keys),
+            ("restored_keys_state_v1", self.restored_keys),
+            ("account_signers_snapshot_v1", self.account_signers),
+            ("account_data_snapshot_v1", self.account_data),
+        ]
+    }
+
     /// Counts what follows from the changes of entries.
     pub(crate) fn count(&mut self, changes: &[EntryChange]) {
         for change in changes {

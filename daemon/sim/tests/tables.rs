@@ -48,28 +48,7 @@ fn for_each(density: Density, count: u32, mut check: impl FnMut(&SimLedger, Tabl
 fn every_table_has_as_many_rows_as_the_network_knows_of() {
     for (density, count) in [(Density::Everything, 250), (Density::Sparse, 300), (Density::Dense, 30)] {
         for_each(density, count, |ledger, tables| {
-            let rows = &ledger.truth.rows;
-            let expected = [
-                ("ledgers_row_v2", rows.ledgers),
-                ("transactions_row_v2", rows.transactions),
-                ("operations_row_v2", rows.operations),
-                ("native_balances_snapshot_v1", rows.native_balances),
-                ("trades_row_v1", rows.trades),
-                ("accounts_snapshot_v1", rows.accounts),
-                ("trustlines_snapshot_v1", rows.trustlines),
-                ("offers_snapshot_v1", rows.offers),
-                ("claimable_balances_snapshot_v1", rows.claimable_balances),
-                ("liquidity_pools_snapshot_v1", rows.liquidity_pools),
-                ("contract_events_stream_v1", rows.contract_events),
-                ("contract_data_snapshot_v1", rows.contract_data),
-                ("contract_code_snapshot_v1", rows.contract_code),
-                ("config_settings_snapshot_v1", rows.config_settings),
-                ("ttl_snapshot_v1", rows.ttl),
-                ("evicted_keys_state_v1", rows.evicted_keys),
-                ("restored_keys_state_v1", rows.restored_keys),
-                ("account_signers_snapshot_v1", rows.account_signers),
-                ("account_data_snapshot_v1", rows.account_data),
-            ];
+            let expected = ledger.truth.rows.by_table();
             assert_eq!(expected.len() + 1, SPECS.len(), "all tables but the effects");
             for (table, count) in expected {
                 assert_eq!(tables[table].len() as u64, count, "{density} ledger {}: {table}", ledger.raw.seq);

@@ -95,9 +95,7 @@ impl AppStatus {
             state: self.state(&progress),
         }
     }
-}
 
-impl AppStatus {
     /// A network that could go on but for a lock on the catalog says so.
     fn state(&self, progress: &NetworkProgress) -> NetworkState {
         let locked = self.lake.locked();

@@ -4,6 +4,7 @@
 //! and none holds the rest up.
 
 mod auto;
+mod error;
 mod estimate;
 mod gaps;
 mod handle;
@@ -12,6 +13,7 @@ mod plan;
 mod run;
 mod sample;
 mod store;
+mod view;
 
 use std::{
     collections::BTreeMap,
@@ -23,20 +25,21 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    lake::{LakeError, NetworkName, RangeSet},
+    lake::{NetworkName, RangeSet},
     pipeline::{ChunkLimits, NetworkTask, Shared},
-    source::SourceError,
 };
 use handle::Job;
 use run::Engine;
 use store::JobStore;
 
+pub use error::BackfillError;
 pub use estimate::{Plan, Prices};
 pub use handle::Activity;
 pub use job::{Event, JobState, Parked, Record, Span, Workers};
 pub use plan::{ChunkRules, Density};
 pub use run::MAX_WORKERS;
 pub use store::StoreError;
+pub use view::{Attention, Gap, GapView, JobView};
 
 /// Which ledgers a job wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,122 +50,6 @@ pub enum Target {
     Gaps,
     /// So many up to the newest of the source.
     Last(u32),
-}
-
-/// Why a call is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum BackfillError {
-    /// No such network is configured.
-    #[error("network {name} is not configured: configured are {known}")]
-    UnknownNetwork {
-        /// The name.
-        name: String,
-        /// The configured ones.
-        known: String,
-    },
-    /// No such job.
-    #[error("there is no job {id}: see `lakectl backfill list`")]
-    UnknownJob {
-        /// Its number.
-        id: u32,
-    },
-    /// Another job wants the same ledgers.
-    #[error(
-        "job {job} of network {network} wants ledgers {range} already: cancel it first, or choose others"
-    )]
-    Taken {
-        /// The other job.
-        job: u32,
-        /// Network.
-        network: String,
-        /// Ledgers that both want.
-        range: LedgerRange,
-    },
-    /// The job is in a state that does not allow it.
-    #[error("job {id} is {state}: {hint}")]
-    State {
-        /// The job.
-        id: u32,
-        /// Its state.
-        state: &'static str,
-        /// What can be done.
-        hint: &'static str,
-    },
-    /// Nothing to do.
-    #[error("network {network} lacks none of these ledgers: nothing to do")]
-    NothingMissing {
-        /// Network.
-        network: String,
-    },
-    /// The disk cannot hold the result.
-    #[error(
-        "about {needed} bytes are needed below {path}, {free} are free: free some, want fewer ledgers, or force it"
-    )]
-    DiskTooSmall {
-        /// Bytes needed.
-        needed: u64,
-        /// Bytes free.
-        free: u64,
-        /// The lake.
-        path: String,
-    },
-    /// A number of workers that cannot be.
-    #[error("{0} workers cannot be: use 1 to {MAX_WORKERS}, or auto")]
-    Workers(u32),
-    /// A target that names no ledger.
-    #[error("{0}")]
-    Target(String),
-    /// The source cannot be asked.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The lake cannot be asked.
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    /// The job's record cannot be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// A job with what it is doing.
-#[derive(Clone, Debug)]
-pub struct JobView {
-    /// What survives of it.
-    pub record: Record,
-    /// What it is doing now.
-    pub activity: Activity,
-    /// Wanted ledgers that are stored.
-    pub stored: u64,
-}
-
-/// What a network lacks.
-#[derive(Clone, Debug)]
-pub struct GapView {
-    /// Network.
-    pub network: String,
-    /// First and last stored ledger.
-    pub ends: Option<(LedgerSeq, LedgerSeq)>,
-    /// What is missing between them or damaged, and why if that is known.
-    pub gaps: Vec<Gap>,
-}
-
-/// Ledgers that are missing, or stored and damaged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// The ledgers.
-    pub range: LedgerRange,
-    /// Why.
-    pub reason: String,
-    /// They are stored, and damaged.
-    pub damaged: bool,
-}
-
-/// What the jobs of a network mean for its health.
-#[derive(Clone, Debug, Default)]
-pub struct Attention {
-    /// Ledgers that running jobs want and have not parked.
-    pub filling: RangeSet,
-    /// The first job that only an operator can let go on, and why.
-    pub stopped: Option<String>,
 }
 
 /// A network whose history can be filled.

@@ -1,0 +1,48 @@
+//! What backfill shows: jobs with what they are doing, gaps, and what jobs mean for a network's health.
+
+use lake_core::{LedgerRange, LedgerSeq};
+
+use super::{handle::Activity, job::Record};
+use crate::lake::RangeSet;
+
+/// A job with what it is doing.
+#[derive(Clone, Debug)]
+pub struct JobView {
+    /// What survives of it.
+    pub record: Record,
+    /// What it is doing now.
+    pub activity: Activity,
+    /// Wanted ledgers that are stored.
+    pub stored: u64,
+}
+
+/// What a network lacks.
+#[derive(Clone, Debug)]
+pub struct GapView {
+    /// Network.
+    pub network: String,
+    /// First and last stored ledger.
+    pub ends: Option<(LedgerSeq, LedgerSeq)>,
+    /// What is missing between them or damaged, and why if that is known.
+    pub gaps: Vec<Gap>,
+}
+
+/// Ledgers that are missing, or stored and damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The ledgers.
+    pub range: LedgerRange,
+    /// Why.
+    pub reason: String,
+    /// They are stored, and damaged.
+    pub damaged: bool,
+}
+
+/// What the jobs of a network mean for its health.
+#[derive(Clone, Debug, Default)]
+pub struct Attention {
+    /// Ledgers that running jobs want and have not parked.
+    pub filling: RangeSet,
+    /// The first job that only an operator can let go on, and why.
+    pub stopped: Option<String>,
+}
