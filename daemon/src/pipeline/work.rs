@@ -18,7 +18,7 @@ use crate::{
 
 /// Rows that are built before they are handed to the encoder, in bytes. Larger chunks leave the core's cache and made
 /// the allocator fetch fresh pages for each batch: 23 % of all time at 100 MB.
-const CHUNK_BYTES: usize = 1 << 20;
+pub const CHUNK_BYTES: usize = 1 << 20;
 
 /// Rows per table.
 pub(super) type TableRows = Vec<(&'static str, u64)>;
