@@ -8,14 +8,14 @@ mod claimants;
 pub(crate) mod details;
 mod json;
 mod number;
+pub(crate) mod put;
 mod strkey;
 
-use std::fmt;
-
-use base64::display::Base64Display;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use stellar_xdr as xdr;
+
+use crate::ledger::Hash32;
+use put::display_by_put;
 
 pub use asset::{AssetParts, contract_id, parse_asset, stellar_asset_contract};
 pub use cells::{AssetText, BalanceText, LossyText, Shows};
@@ -23,22 +23,39 @@ pub use claimants::claimants;
 pub(crate) use claimants::predicate;
 pub use json::Json;
 pub use number::{Decimal7, IsoTime, Price7, PriceRatio, Stroops, i128_of};
+pub use put::Put;
 pub use strkey::Strkey;
 
 /// Bytes as lower-case hex.
 #[derive(Clone, Copy, Debug)]
 pub struct Hex<'a>(pub &'a [u8]);
 
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |n: u8| char::from(DIGITS.get(usize::from(n)).copied().unwrap_or(b'?'));
-        let mut buffer = String::with_capacity(self.0.len() * 2);
+impl Put for Hex<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.reserve(self.0.len().saturating_mul(2));
         for byte in self.0 {
-            buffer.push(digit(byte >> 4));
-            buffer.push(digit(byte & 15));
+            to.extend_from_slice(PAIRS.get(usize::from(*byte)).unwrap_or(&[b'?'; 2]));
         }
-        f.write_str(&buffer)
+    }
+}
+
+/// Both digits of each byte.
+static PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0_usize;
+    let mut slots: &mut [[u8; 2]] = &mut pairs;
+    while let Some((slot, rest)) = slots.split_first_mut() {
+        *slot = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        slots = rest;
+        byte += 1;
+    }
+    pairs
+};
+
+impl Put for Hash32 {
+    fn put(&self, to: &mut Vec<u8>) {
+        Hex(&self.0).put(to);
     }
 }
 
@@ -46,9 +63,9 @@ impl fmt::Display for Hex<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Base64<'a>(pub &'a [u8]);
 
-impl fmt::Display for Base64<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Base64Display::new(self.0, &STANDARD).fmt(f)
+impl Put for Base64<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
+        base64_simd::STANDARD.encode_append(self.0, to);
     }
 }
 
@@ -64,15 +81,17 @@ impl<'a> Lossy<'a> {
     }
 }
 
-impl fmt::Display for Lossy<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Put for Lossy<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
+        if self.0.is_ascii() {
+            return to.extend_from_slice(self.0);
+        }
         for chunk in self.0.utf8_chunks() {
-            f.write_str(chunk.valid())?;
+            chunk.valid().put(to);
             for _ in chunk.invalid() {
-                f.write_str("\u{fffd}")?;
+                "\u{fffd}".put(to);
             }
         }
-        Ok(())
     }
 }
 
@@ -80,15 +99,18 @@ impl fmt::Display for Lossy<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct BalanceId<'a>(pub &'a xdr::ClaimableBalanceId);
 
-impl fmt::Display for BalanceId<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Put for BalanceId<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
         match self.0 {
             xdr::ClaimableBalanceId::ClaimableBalanceIdTypeV0(hash) => {
-                write!(f, "00000000{}", Hex(&hash.0))
+                "00000000".put(to);
+                Hex(&hash.0).put(to);
             }
         }
     }
 }
+
+display_by_put!(Hex<'_>, Base64<'_>, Lossy<'_>, BalanceId<'_>);
 
 /// The 64-hex id of a liquidity pool.
 pub fn pool_id(id: &xdr::PoolId) -> Hex<'_> {

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::Put;
+
 /// First byte of each kind, which makes its first letter.
 const ACCOUNT: u8 = 6 << 3;
 const MUXED_ACCOUNT: u8 = 12 << 3;
@@ -14,13 +16,13 @@ const LIQUIDITY_POOL: u8 = 11 << 3;
 /// The text of an address: at most 69 letters and digits, kept in place.
 #[derive(Clone, Copy)]
 pub struct Strkey {
-    text: [u8; Self::LONGEST],
+    text: [u8; Self::ROOM],
     len: usize,
 }
 
 impl Strkey {
-    /// Letters of a muxed address.
-    const LONGEST: usize = 69;
+    /// Letters of a muxed address, 69, and those that its last bits share with zeros.
+    const ROOM: usize = 72;
 
     /// `G...` of an ed25519 key.
     pub fn account(key: [u8; 32]) -> Self {
@@ -58,17 +60,33 @@ impl Strkey {
             for_id.iter_mut().zip(id).for_each(|(slot, byte)| *slot = *byte);
             [*low, *high] = crc16(kind, payload).to_le_bytes();
         }
-        let mut text = [0; Self::LONGEST];
-        let len = (N * 8).div_ceil(5);
-        for (letters, five) in text.chunks_mut(8).zip(bytes.chunks(5)) {
-            let mut group = [0; 8];
-            group.iter_mut().skip(3).zip(five).for_each(|(slot, byte)| *slot = *byte);
-            let group = u64::from_be_bytes(group);
-            for (slot, shift) in letters.iter_mut().zip([35, 30, 25, 20, 15, 10, 5, 0]) {
-                *slot = letter(group >> shift);
-            }
+        let mut text = [0; Self::ROOM];
+        let (fives, rest) = bytes.as_chunks::<5>();
+        let mut last = [0; 5];
+        last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+        for (letters, five) in text.as_chunks_mut::<8>().0.iter_mut().zip(fives.iter().chain([&last])) {
+            *letters = eight_letters(*five);
         }
-        Self { text, len }
+        Self { text, len: (N * 8).div_ceil(5) }
+    }
+}
+
+/// Letters of base32 (RFC 4648) for five bytes.
+fn eight_letters([a, b, c, d, e]: [u8; 5]) -> [u8; 8] {
+    let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+    // Forty bits to eight bytes of five: halves, quarters, eighths.
+    let bits = (bits & 0xf_ffff) | ((bits >> 20) << 32);
+    let bits = (bits & 0x0000_03ff_0000_03ff) | ((bits & 0x000f_fc00_000f_fc00) << 6);
+    let bits = (bits & 0x001f_001f_001f_001f) | ((bits & 0x03e0_03e0_03e0_03e0) << 3);
+    // 26 and above are digits, `2` stands 41 before what would follow `Z`. No byte carries into its neighbour.
+    let is_digit = ((bits + 0x6666_6666_6666_6666) >> 7) & 0x0101_0101_0101_0101;
+    (bits + 0x4141_4141_4141_4141 - is_digit * 41).to_be_bytes()
+}
+
+impl Put for Strkey {
+    #[inline]
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.text.get(..self.len).unwrap_or_default());
     }
 }
 
@@ -82,12 +100,6 @@ impl fmt::Debug for Strkey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Letter of base32 (RFC 4648) for the lowest five bits.
-fn letter(bits: u64) -> u8 {
-    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    usize::try_from(bits & 31).ok().and_then(|n| LETTERS.get(n)).copied().unwrap_or_default()
 }
 
 /// CRC-16/XMODEM of a byte and of words of four bytes, a word at a time.
