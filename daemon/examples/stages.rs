@@ -91,7 +91,8 @@ fn stage_extract(ledgers: &[Ledger]) -> Result<Vec<Chunk>> {
         let ends_range = ledger.seq.next().is_some_and(|next| next.range_start() != start.range_start());
         if tables.bytes() >= CHUNK_BYTES || ends_range || Some(ledger.seq) == last {
             let range = LedgerRange::new(start, ledger.seq).ok_or("ledgers are not in order")?;
-            chunks.push((range, std::mem::replace(&mut tables, new()).finish()));
+            let room = tables.room();
+            chunks.push((range, std::mem::replace(&mut tables, new().with_room(&room)).finish()));
             first = None;
         }
     }

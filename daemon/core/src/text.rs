@@ -9,6 +9,7 @@ pub(crate) mod details;
 mod json;
 mod number;
 pub(crate) mod put;
+pub(crate) mod sep51;
 mod strkey;
 
 use serde::Serialize;
@@ -55,7 +56,8 @@ static PAIRS: [[u8; 2]; 256] = {
 
 impl Put for Hash32 {
     fn put(&self, to: &mut Vec<u8>) {
-        Hex(&self.0).put(to);
+        let digits = self.0.map(|byte| PAIRS.get(usize::from(byte)).copied().unwrap_or_default());
+        to.extend_from_slice(digits.as_flattened());
     }
 }
 
@@ -65,6 +67,8 @@ pub struct Base64<'a>(pub &'a [u8]);
 
 impl Put for Base64<'_> {
     fn put(&self, to: &mut Vec<u8>) {
+        // The encoder itself would make room for these bytes and not one more, each time.
+        to.reserve(base64_simd::STANDARD.encoded_length(self.0.len()));
         base64_simd::STANDARD.encode_append(self.0, to);
     }
 }

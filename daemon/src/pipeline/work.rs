@@ -182,7 +182,10 @@ impl<'s> Chunks<'s> {
     pub(super) fn flush_when_full(&mut self, last: LedgerSeq) -> Result<bool, LakeError> {
         let is_full = self.tables.bytes() >= CHUNK_BYTES;
         if is_full {
+            let room = self.tables.room();
             self.flush(last)?;
+            // Only now: the next rows take the memory that these gave back.
+            self.tables = self.settings.tables().with_room(&room);
         }
         Ok(is_full)
     }

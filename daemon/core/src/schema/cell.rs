@@ -8,7 +8,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, TimeUnit};
 use serde::Serialize;
-use stellar_xdr::WriteXdr;
+use stellar_xdr::{self as xdr, WriteXdr};
 
 use super::plain::{BoolBuilder, NumberBuilder};
 use crate::{
@@ -41,6 +41,17 @@ pub struct Room {
     pub values: usize,
     /// Bytes of text.
     pub text: usize,
+}
+
+impl Room {
+    /// Most bytes of text, and most values, that room is made for.
+    const MOST: usize = 1 << 20;
+
+    /// A little more, as no two chunks are the same, and never very much.
+    pub(crate) fn with_spare(self) -> Self {
+        let spare = |n: usize| n.saturating_add(n / 4).min(Self::MOST);
+        Self { values: spare(self.values), text: spare(self.text) }
+    }
 }
 
 /// A kind of column. The implementing type is only a name; a row holds its `Value`.
@@ -174,6 +185,14 @@ text_cell!(
 text_cell!(
     /// Compact JSON of a borrowed value; of an XDR value it is SEP-51.
     Json<T: Serialize>, &'l T, |value, to| to.push_json(value)
+);
+text_cell!(
+    /// SEP-51 JSON of a contract's value.
+    ScVal, &'l xdr::ScVal, |value, to| to.push_value(value)
+);
+text_cell!(
+    /// SEP-51 JSON array of contracts' values.
+    ScVals, &'l [xdr::ScVal], |value, to| to.push_values(value)
 );
 text_cell!(
     /// The text of an owned value.

@@ -1,25 +1,24 @@
 //! Columns of numbers and of true and false.
-//!
-//! A run of NULLs costs a count until a value ends it: most columns are mostly NULL.
 
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, types::ArrowPrimitiveType};
-use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder, ScalarBuffer};
+use arrow_buffer::{BooleanBufferBuilder, ScalarBuffer};
 
-use super::cell::{ColumnBuilder, Room};
+use super::{
+    cell::{ColumnBuilder, Room},
+    nulls::Nulls,
+};
 
 /// Builds a column of numbers.
 pub struct NumberBuilder<T: ArrowPrimitiveType> {
     values: Vec<T::Native>,
-    nulls: NullBufferBuilder,
-    /// NULLs at the end that are neither in `values` nor in `nulls` yet.
-    pending: usize,
+    nulls: Nulls,
 }
 
 impl<T: ArrowPrimitiveType> Default for NumberBuilder<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), nulls: NullBufferBuilder::new(0), pending: 0 }
+        Self { values: Vec::new(), nulls: Nulls::default() }
     }
 }
 
@@ -33,28 +32,27 @@ impl<T: ArrowPrimitiveType> NumberBuilder<T> {
     /// Appends a value.
     #[inline]
     pub fn append_value(&mut self, value: T::Native) {
-        if self.pending > 0 {
+        if self.nulls.pending() > 0 {
             self.settle();
         }
+        self.nulls.append_value();
         self.values.push(value);
-        self.nulls.append_non_null();
     }
 
     #[cold]
     fn settle(&mut self) {
-        let pending = mem::take(&mut self.pending);
-        self.values.resize(self.values.len().saturating_add(pending), T::default_value());
-        self.nulls.append_n_nulls(pending);
+        let nulls = self.nulls.settle();
+        self.values.resize(self.values.len().saturating_add(nulls), T::default_value());
     }
 }
 
 impl<T: ArrowPrimitiveType> ColumnBuilder for NumberBuilder<T> {
     #[inline]
     fn append_null(&mut self) {
-        self.pending += 1;
+        self.nulls.append_null();
     }
     fn bytes(&self) -> usize {
-        (self.values.len() + self.pending).saturating_mul(size_of::<T::Native>())
+        (self.values.len() + self.nulls.pending()).saturating_mul(size_of::<T::Native>())
     }
     fn room(&self) -> Room {
         Room { values: self.values.len(), text: 0 }
@@ -73,14 +71,12 @@ impl<T: ArrowPrimitiveType> ColumnBuilder for NumberBuilder<T> {
 #[derive(Debug)]
 pub struct BoolBuilder {
     values: BooleanBufferBuilder,
-    nulls: NullBufferBuilder,
-    /// NULLs at the end that are neither in `values` nor in `nulls` yet.
-    pending: usize,
+    nulls: Nulls,
 }
 
 impl Default for BoolBuilder {
     fn default() -> Self {
-        Self { values: BooleanBufferBuilder::new(0), nulls: NullBufferBuilder::new(0), pending: 0 }
+        Self { values: BooleanBufferBuilder::new(0), nulls: Nulls::default() }
     }
 }
 
@@ -88,28 +84,27 @@ impl BoolBuilder {
     /// Appends a value.
     #[inline]
     pub fn append_value(&mut self, value: bool) {
-        if self.pending > 0 {
+        if self.nulls.pending() > 0 {
             self.settle();
         }
+        self.nulls.append_value();
         self.values.append(value);
-        self.nulls.append_non_null();
     }
 
     #[cold]
     fn settle(&mut self) {
-        let pending = mem::take(&mut self.pending);
-        self.values.append_n(pending, false);
-        self.nulls.append_n_nulls(pending);
+        let nulls = self.nulls.settle();
+        self.values.append_n(nulls, false);
     }
 }
 
 impl ColumnBuilder for BoolBuilder {
     #[inline]
     fn append_null(&mut self) {
-        self.pending += 1;
+        self.nulls.append_null();
     }
     fn bytes(&self) -> usize {
-        (self.values.len() + self.pending) / 8
+        (self.values.len() + self.nulls.pending()) / 8
     }
     fn room(&self) -> Room {
         Room { values: self.values.len(), text: 0 }

@@ -3,12 +3,15 @@
 use std::{mem, sync::Arc};
 
 use arrow_array::{ArrayRef, StringArray};
-use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use serde::Serialize;
-use stellar_xdr::{Limited, Limits, WriteXdr};
+use stellar_xdr::{self as xdr, Limited, Limits, WriteXdr};
 
-use super::cell::{ColumnBuilder, Room};
-use crate::text::{Base64, Put};
+use super::{
+    cell::{ColumnBuilder, Room},
+    nulls::Nulls,
+};
+use crate::text::{Base64, Put, sep51};
 
 /// Builds a Utf8 column. A value is written with the `push` methods and then ended with [`TextBuilder::end`].
 #[derive(Debug)]
@@ -16,9 +19,7 @@ pub struct TextBuilder {
     values: Vec<u8>,
     /// Where each value ends.
     ends: Vec<i32>,
-    nulls: NullBufferBuilder,
-    /// NULLs at the end that are neither in `ends` nor in `nulls` yet: most columns are mostly NULL.
-    pending: usize,
+    nulls: Nulls,
     full: bool,
     /// XDR on its way to base64, kept for its room.
     scratch: Vec<u8>,
@@ -29,8 +30,7 @@ impl Default for TextBuilder {
         Self {
             values: Vec::new(),
             ends: Vec::new(),
-            nulls: NullBufferBuilder::new(0),
-            pending: 0,
+            nulls: Nulls::default(),
             full: false,
             scratch: Vec::new(),
         }
@@ -71,6 +71,16 @@ impl TextBuilder {
         self.scratch = bytes.inner;
     }
 
+    /// Adds the SEP-51 JSON of a contract's value to the value being written.
+    pub fn push_value(&mut self, value: &xdr::ScVal) {
+        self.full |= sep51::put_value(value, &mut self.values).is_err();
+    }
+
+    /// Adds the SEP-51 JSON array of contracts' values to the value being written.
+    pub fn push_values(&mut self, values: &[xdr::ScVal]) {
+        self.full |= sep51::put_values(values, &mut self.values).is_err();
+    }
+
     /// Adds the JSON of `value` to the value being written.
     pub fn push_json<T: Serialize + ?Sized>(&mut self, value: &T) {
         // Nothing that we serialize can fail: no maps with odd keys, and the writer is memory.
@@ -80,21 +90,21 @@ impl TextBuilder {
     /// Ends the value being written.
     #[inline]
     pub fn end(&mut self) {
-        if self.pending > 0 {
+        if self.nulls.pending() > 0 {
             self.settle();
         }
+        self.nulls.append_value();
         if let Ok(end) = i32::try_from(self.values.len()) {
             self.ends.push(end);
         } else {
             self.refuse();
         }
-        self.nulls.append_non_null();
     }
 
     /// Appends NULL.
     #[inline]
     pub fn append_null(&mut self) {
-        self.pending += 1;
+        self.nulls.append_null();
     }
 
     fn last_end(&self) -> i32 {
@@ -103,10 +113,8 @@ impl TextBuilder {
 
     #[cold]
     fn settle(&mut self) {
-        let pending = mem::take(&mut self.pending);
-        let end = self.last_end();
-        self.ends.resize(self.ends.len().saturating_add(pending), end);
-        self.nulls.append_n_nulls(pending);
+        let (nulls, end) = (self.nulls.settle(), self.last_end());
+        self.ends.resize(self.ends.len().saturating_add(nulls), end);
     }
 
     #[cold]
@@ -130,7 +138,7 @@ impl TextBuilder {
 
     /// Number of values, NULLs included.
     pub fn len(&self) -> usize {
-        self.ends.len() + self.pending
+        self.ends.len() + self.nulls.pending()
     }
 
     /// Whether there is no value yet.
@@ -163,7 +171,8 @@ impl ColumnBuilder for TextBuilder {
         Room { values: self.ends.len(), text: self.values.len() }
     }
     fn reserve(&mut self, room: Room) {
-        self.ends.reserve(room.values);
+        // One more, for the offset that the first value begins at.
+        self.ends.reserve(room.values.saturating_add(1));
         self.values.reserve(room.text);
     }
     fn finish(self) -> ArrayRef {

@@ -12,7 +12,7 @@ use stellar_xdr as xdr;
 use super::{ExtractError, Input};
 use crate::{
     decode::{Ledger, Transaction},
-    schema::{Base64, Contract, Hex32, Json, Shown, Timestamp, Word, table},
+    schema::{Base64, Contract, Hex32, ScVal, ScVals, Shown, Timestamp, Word, table},
     text::{Put, put::digits},
 };
 use encoded::{Encoded, TopicText, TopicsBase64};
@@ -42,11 +42,11 @@ table! {
         /// Topics: JSON array of base64 XDR.
         topics_json: TopicsBase64,
         /// Topics: JSON array of SEP-51 values.
-        topics_decoded: Json<xdr::VecM<xdr::ScVal>>,
+        topics_decoded: ScVals,
         /// Value of the event, base64 XDR.
         data_xdr: Base64,
         /// Value of the event, SEP-51 JSON.
-        data_decoded: Json<xdr::ScVal>,
+        data_decoded: ScVal,
         /// Number of topics.
         topic_count: i32,
         /// Position of the operation in its transaction, from 0; NULL for events of transactions and for diagnostics.

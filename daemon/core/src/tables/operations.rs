@@ -16,7 +16,7 @@ use super::{ExtractError, Input};
 use crate::{
     decode::{Ledger, Transaction},
     ledger::Hash32,
-    schema::{Account, Base64, Hex32, Json, Muxed, Shown, Timestamp, Word, Written, table},
+    schema::{Account, Base64, Hex32, Muxed, ScVals, Shown, Timestamp, Word, Written, table},
     text::{self, AssetText, BalanceText, LossyText, PriceRatio, Shows},
 };
 use outcome::Outcome;
@@ -159,7 +159,7 @@ table! {
         /// Contract function that is called.
         function_name: Option<LossyText>,
         /// Arguments of the called function or constructor: JSON array of SEP-51 values.
-        arguments: Option<Json<xdr::VecM<xdr::ScVal>>>,
+        arguments: Option<ScVals>,
         /// Inflation destination that set_options sets, G...
         inflation_dest: Option<Account>,
         /// Signer that set_options sets or revoke_sponsorship names: G, T, X or P...

@@ -61,11 +61,13 @@ impl Strkey {
             [*low, *high] = crc16(kind, payload).to_le_bytes();
         }
         let mut text = [0; Self::ROOM];
+        let (groups, _) = text.as_chunks_mut::<8>();
         let (fives, rest) = bytes.as_chunks::<5>();
-        let mut last = [0; 5];
-        last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
-        for (letters, five) in text.as_chunks_mut::<8>().0.iter_mut().zip(fives.iter().chain([&last])) {
+        for (letters, five) in groups.iter_mut().zip(fives) {
             *letters = eight_letters(*five);
+        }
+        if let ([a, b, c], Some(letters)) = (rest, groups.get_mut(fives.len())) {
+            *letters = eight_letters([*a, *b, *c, 0, 0]);
         }
         Self { text, len: (N * 8).div_ceil(5) }
     }

@@ -106,6 +106,6 @@ fn push_text(value: &xdr::ScVal, to: &mut TextBuilder) {
         | V::ContractInstance(_)
         | V::LedgerKeyContractInstance
         | V::LedgerKeyNonce(_)
-        | V::ExecutableTag(_) => to.push_json(value),
+        | V::ExecutableTag(_) => to.push_value(value),
     }
 }
