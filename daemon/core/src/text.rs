@@ -33,32 +33,29 @@ pub struct Hex<'a>(pub &'a [u8]);
 
 impl Put for Hex<'_> {
     fn put(&self, to: &mut Vec<u8>) {
-        to.reserve(self.0.len().saturating_mul(2));
-        for byte in self.0 {
-            to.extend_from_slice(PAIRS.get(usize::from(*byte)).unwrap_or(&[b'?'; 2]));
+        let (blocks, rest) = self.0.as_chunks::<32>();
+        for block in blocks {
+            Hash32(*block).put(to);
+        }
+        for byte in rest {
+            to.extend_from_slice(&hex_digits(*byte));
         }
     }
 }
 
-/// Both digits of each byte.
-static PAIRS: [[u8; 2]; 256] = {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0_usize;
-    let mut slots: &mut [[u8; 2]] = &mut pairs;
-    while let Some((slot, rest)) = slots.split_first_mut() {
-        *slot = [DIGITS[byte >> 4], DIGITS[byte & 15]];
-        slots = rest;
-        byte += 1;
-    }
-    pairs
-};
-
 impl Put for Hash32 {
     fn put(&self, to: &mut Vec<u8>) {
-        let digits = self.0.map(|byte| PAIRS.get(usize::from(byte)).copied().unwrap_or_default());
-        to.extend_from_slice(digits.as_flattened());
+        to.extend_from_slice(self.0.map(hex_digits).as_flattened());
     }
+}
+
+/// Arithmetic, not a table: it is done for many bytes at once.
+#[inline]
+const fn hex_digits(byte: u8) -> [u8; 2] {
+    const fn digit(n: u8) -> u8 {
+        n.wrapping_add(if n < 10 { b'0' } else { b'a' - 10 })
+    }
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
 /// Bytes as standard base64 with padding.

@@ -97,7 +97,9 @@ impl Json {
 
     /// Escapes what was written from `start` on.
     fn escape_from(&mut self, start: usize) {
-        if !self.out.iter().skip(start).any(|byte| is_special(*byte)) {
+        let text = self.out.get(start..).unwrap_or_default();
+        // Without an early end, so that many bytes are looked at at once.
+        if !text.iter().fold(false, |any, byte| any | is_special(*byte)) {
             return;
         }
         let raw = self.out.split_off(start);

@@ -90,17 +90,35 @@ widened!(u32 => u64, i32 => i64);
 pub(crate) fn digits(mut n: u64, least: usize, to: &mut Vec<u8>) {
     let mut room = [b'0'; 20];
     let mut used = 0;
-    for slot in room.iter_mut().rev() {
+    for slot in room.as_rchunks_mut::<2>().1.iter_mut().rev() {
         if n == 0 {
             break;
         }
-        *slot = b'0' + u8::try_from(n % 10).unwrap_or_default();
-        n /= 10;
-        used += 1;
+        let pair = usize::try_from(n % 100).ok().and_then(|pair| PAIRS.get(pair));
+        *slot = pair.copied().unwrap_or_default();
+        used += if n < 10 { 1 } else { 2 };
+        n /= 100;
     }
     let from = room.len().saturating_sub(used.max(least));
     to.extend_from_slice(room.get(from..).unwrap_or_default());
 }
+
+/// Both digits of the numbers below 100.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let (mut tens, mut ones) = (b'0', b'0');
+    let mut slots: &mut [[u8; 2]] = &mut pairs;
+    while let Some((slot, rest)) = slots.split_first_mut() {
+        *slot = [tens, ones];
+        slots = rest;
+        if ones == b'9' {
+            (tens, ones) = (tens + 1, b'0');
+        } else {
+            ones += 1;
+        }
+    }
+    pairs
+};
 
 /// Gives a type that is written by [`Put`] the same text for messages and tests.
 macro_rules! display_by_put {

@@ -21,6 +21,9 @@ pub struct Strkey {
 }
 
 impl Strkey {
+    /// Letters of all but muxed addresses.
+    const MOST_COMMON: usize = 56;
+
     /// Letters of a muxed address, 69, and those that its last bits share with zeros.
     const ROOM: usize = 72;
 
@@ -81,14 +84,18 @@ fn eight_letters([a, b, c, d, e]: [u8; 5]) -> [u8; 8] {
     let bits = (bits & 0x0000_03ff_0000_03ff) | ((bits & 0x000f_fc00_000f_fc00) << 6);
     let bits = (bits & 0x001f_001f_001f_001f) | ((bits & 0x03e0_03e0_03e0_03e0) << 3);
     // 26 and above are digits, `2` stands 41 before what would follow `Z`. No byte carries into its neighbour.
-    let is_digit = ((bits + 0x6666_6666_6666_6666) >> 7) & 0x0101_0101_0101_0101;
-    (bits + 0x4141_4141_4141_4141 - is_digit * 41).to_be_bytes()
+    let is_digit = (bits.wrapping_add(0x6666_6666_6666_6666) >> 7) & 0x0101_0101_0101_0101;
+    bits.wrapping_add(0x4141_4141_4141_4141).wrapping_sub(is_digit.wrapping_mul(41)).to_be_bytes()
 }
 
 impl Put for Strkey {
     #[inline]
     fn put(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(self.text.get(..self.len).unwrap_or_default());
+        match self.text.first_chunk::<{ Self::MOST_COMMON }>() {
+            // Of known length it is a few instructions.
+            Some(text) if self.len == Self::MOST_COMMON => to.extend_from_slice(text),
+            _ => to.extend_from_slice(self.text.get(..self.len).unwrap_or_default()),
+        }
     }
 }
 
@@ -104,21 +111,26 @@ impl fmt::Debug for Strkey {
     }
 }
 
-/// CRC-16/XMODEM of a byte and of words of four bytes, a word at a time.
+/// CRC-16/XMODEM of a byte and of words of eight bytes, a word at a time.
 fn crc16(first: u8, words: &[u8]) -> u16 {
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = &AFTER_ZEROS;
     let look = |table: &[u16; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or_default();
-    words.chunks_exact(4).fold(look(&AFTER_0, first), |crc, word| {
+    words.as_chunks::<8>().0.iter().fold(look(t0, first), |crc, [a, b, c, d, e, f, g, h]| {
         let [high, low] = crc.to_be_bytes();
-        let [a, b, c, d] = word.try_into().unwrap_or_default();
-        look(&AFTER_3, a ^ high) ^ look(&AFTER_2, b ^ low) ^ look(&AFTER_1, c) ^ look(&AFTER_0, d)
+        look(t7, a ^ high)
+            ^ look(t6, b ^ low)
+            ^ look(t5, *c)
+            ^ look(t4, *d)
+            ^ look(t3, *e)
+            ^ look(t2, *f)
+            ^ look(t1, *g)
+            ^ look(t0, *h)
     })
 }
 
 /// Checksums of each byte that so many zero bytes follow.
-static AFTER_0: [u16; 256] = table(0);
-static AFTER_1: [u16; 256] = table(1);
-static AFTER_2: [u16; 256] = table(2);
-static AFTER_3: [u16; 256] = table(3);
+static AFTER_ZEROS: [[u16; 256]; 8] =
+    [table(0), table(1), table(2), table(3), table(4), table(5), table(6), table(7)];
 
 const fn table(zeros: u32) -> [u16; 256] {
     let mut table = [0; 256];
