@@ -1,6 +1,6 @@
 //! Works ledgers stage by stage, each stage once for all of them, on one thread: what `make instructions` counts.
 //!
-//! usage: stages MANIFEST MOST OBJECT... (`.config.json` of a SEP-54 store, most ledgers that are worked, objects in order).
+//! usage: stages MANIFEST OBJECT... (`.config.json` of a SEP-54 store and files of it).
 //! Prints how many ledgers, rows and bytes of Parquet that were.
 
 #![allow(clippy::print_stdout, reason = "a measuring tool")]
@@ -31,9 +31,7 @@ type Chunk = (LedgerRange, Vec<(&'static TableSpec, RecordBatch)>);
 
 fn main() -> Result<()> {
     let mut args = env::args().skip(1);
-    let (Some(manifest), Some(most)) = (args.next(), args.next()) else {
-        return Err("usage: stages MANIFEST MOST OBJECT...".into());
-    };
+    let manifest = args.next().ok_or("usage: stages MANIFEST OBJECT...")?;
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest)?)?;
     let passphrase = manifest.get("networkPassphrase").and_then(|text| text.as_str());
     let network = Network::new(passphrase.ok_or("the manifest names no networkPassphrase")?);
@@ -42,7 +40,6 @@ fn main() -> Result<()> {
 
     let mut ledgers = stage_read(&objects)?;
     ledgers.sort_by_key(|raw| raw.seq);
-    ledgers.truncate(most.parse()?);
     stage_bare(&ledgers)?;
     let decoded = stage_decode(&ledgers, &network)?;
     let chunks = stage_extract(&decoded)?;
