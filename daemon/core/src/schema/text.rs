@@ -14,7 +14,7 @@ use super::{
 use crate::text::{Base64, Put, sep51};
 
 /// Builds a Utf8 column. A value is written with the `push` methods and then ended with [`TextBuilder::end`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TextBuilder {
     values: Vec<u8>,
     /// Where each value ends.
@@ -23,18 +23,6 @@ pub struct TextBuilder {
     full: bool,
     /// XDR on its way to base64, kept for its room.
     scratch: Vec<u8>,
-}
-
-impl Default for TextBuilder {
-    fn default() -> Self {
-        Self {
-            values: Vec::new(),
-            ends: Vec::new(),
-            nulls: Nulls::default(),
-            full: false,
-            scratch: Vec::new(),
-        }
-    }
 }
 
 impl TextBuilder {
