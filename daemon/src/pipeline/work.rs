@@ -19,7 +19,7 @@ use crate::{
 /// Rows that are built before they are handed to the encoder, in bytes. Each of the 380 columns has an encoder with hash
 /// tables of its own, which leave the core's cache between two chunks: at 1 MB encoding took 1.4 times as long. At 100 MB the
 /// allocator fetched fresh pages for each batch.
-pub(super) const CHUNK_BYTES: usize = 16 << 20;
+pub const CHUNK_BYTES: usize = 16 << 20;
 
 /// Rows per table.
 pub(super) type TableRows = Vec<(&'static str, u64)>;
@@ -194,7 +194,10 @@ impl<'s> Chunks<'s> {
     /// Hands over the rows when they take at least so many bytes; says whether it did.
     pub(super) fn flush_when(&mut self, bytes: usize) -> Result<bool, LakeError> {
         let Some(last) = self.last.filter(|_| self.tables.bytes() >= bytes) else { return Ok(false) };
+        let room = self.tables.room();
         self.flush(last)?;
+        // Only now: the next rows take the memory that these gave back.
+        self.tables = self.settings.tables().with_room(&room);
         Ok(true)
     }
 
