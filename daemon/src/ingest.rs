@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{self, AppError},
+    backfill::{self, ChunkRules},
     budget::MemoryBudget,
     class::Class,
     cli::{Exit, IngestArgs},
     config::{Settings, SourceSettings, known_passphrase, validate_network_name},
     lake::{Lake, LakeError, Lane, NetworkName, NetworkSpec, OnlyTables, RangeSet},
-    pipeline::{NetworkTask, PipelineError, Progress, RangeEnd, run_range},
+    pipeline::{ChunkLimits, NetworkTask, PipelineError, Progress, RangeEnd, Shared, run_chunks, run_range},
     service,
     source::{self, Filesystem, RecordStream, Source, SourceError},
 };
@@ -114,7 +115,7 @@ pub async fn run(args: IngestArgs, mut settings: Settings) -> Result<(), AppErro
         }
     });
     let begun = Instant::now();
-    let result = ingest(&shared, &task, &args).await;
+    let result = ingest(&settings, &shared, &task, &args).await;
     stopper.abort();
     let summary = summary(&lake, &task, lacked, begun.elapsed());
     let closed = tokio::task::spawn_blocking(move || lake.close(app::CLOSE_DEADLINE)).await;
@@ -183,7 +184,8 @@ async fn ends(task: &NetworkTask, args: &IngestArgs) -> Result<(LedgerSeq, Optio
 
 /// Runs over all that is wanted and not in the lake.
 async fn ingest(
-    shared: &crate::pipeline::Shared,
+    settings: &Settings,
+    shared: &Shared,
     task: &NetworkTask,
     args: &IngestArgs,
 ) -> Result<RangeEnd, AppError> {
@@ -200,11 +202,16 @@ async fn ingest(
     let wanted = wanted(shared, task, first, last).await?;
     let bar = progress_bar(task, &wanted, last);
     let mut end = RangeEnd::Complete;
-    for Wanted { from, until, only } in wanted {
-        let task = NetworkTask { only, ..task.clone() };
-        end = run_range(shared, &task, from, until)
-            .await
-            .map_err(|error| pipeline_error(shared, &task, &error))?;
+    for wanted in wanted {
+        end = match wanted.as_history(task.source.as_ref()) {
+            Some(range) => in_chunks(settings, shared, task, range).await?,
+            None => {
+                let task = NetworkTask { only: wanted.only, ..task.clone() };
+                run_range(shared, &task, wanted.from, wanted.until)
+                    .await
+                    .map_err(|error| pipeline_error(shared, &task, &error))?
+            }
+        };
         if end == RangeEnd::Cancelled {
             break;
         }
@@ -213,6 +220,32 @@ async fn ingest(
         bar.abort();
     }
     Ok(end)
+}
+
+/// Chunks for each thread, at least: the fewer there are, the longer the last one keeps one core alone.
+const CHUNKS_PER_THREAD: usize = 4;
+
+/// Stores a range as a backfill would: each thread works ledgers into files of its own until these are large.
+async fn in_chunks(
+    settings: &Settings,
+    shared: &Shared,
+    task: &NetworkTask,
+    range: LedgerRange,
+) -> Result<RangeEnd, AppError> {
+    let backfill = app::backfill_settings(settings);
+    let limits = ChunkLimits::new(shared.worker_count, backfill.memory_bytes)
+        .map_err(|error| AppError::new(Exit::Io, format!("the threads cannot be started: {error}")))?;
+    let min_chunks = u32::try_from(limits.cpus * CHUNKS_PER_THREAD).unwrap_or(u32::MAX);
+    let rules = ChunkRules { min_chunks, ..backfill.rules };
+    let missing = [range];
+    let cut = backfill::cut(task.source.as_ref(), &missing, rules);
+    let Some(chunks) = shared.cancel.run_until_cancelled(cut).await else {
+        return Ok(RangeEnd::Cancelled);
+    };
+    let shared = app::backfill_shared(settings, shared);
+    run_chunks(&shared, &limits, task, chunks.map_err(source_error)?)
+        .await
+        .map_err(|error| pipeline_error(&shared, task, &error))
 }
 
 /// What is to be read.
@@ -224,9 +257,17 @@ struct Wanted {
     only: Option<OnlyTables>,
 }
 
+impl Wanted {
+    /// The range, where it is known and whole, and the source can be read at several places.
+    fn as_history(&self, source: &dyn Source) -> Option<LedgerRange> {
+        let until = self.until.filter(|_| self.only.is_none() && source.seeks())?;
+        LedgerRange::new(self.from, until)
+    }
+}
+
 /// What of `first..=last` is not in the lake, or not in all its tables, ascending.
 async fn wanted(
-    shared: &crate::pipeline::Shared,
+    shared: &Shared,
     task: &NetworkTask,
     first: LedgerSeq,
     last: Option<LedgerSeq>,
@@ -383,7 +424,7 @@ fn source_error(error: SourceError) -> AppError {
     AppError::new(exit, error)
 }
 
-fn pipeline_error(shared: &crate::pipeline::Shared, task: &NetworkTask, error: &PipelineError) -> AppError {
+fn pipeline_error(shared: &Shared, task: &NetworkTask, error: &PipelineError) -> AppError {
     let mut message = error.to_string();
     if error.class() == Class::Corrupt {
         match crate::pipeline::keep_evidence(shared.lake.path(), task.name.as_str(), error) {

@@ -278,13 +278,23 @@ fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
 }
 
 /// Backfill with its own memory and its own sources: history must not slow live ledgers down.
+fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> std::io::Result<Backfill> {
+    Backfill::new(backfill_shared(settings, shared), networks, backfill_settings(settings))
+}
+
+/// What chunks share with the rest of the process, and what is their own.
+pub(crate) fn backfill_shared(settings: &Settings, shared: &Shared) -> Shared {
+    Shared { budget: MemoryBudget::new(settings.backfill.memory_bytes / 16), ..shared.clone() }
+}
+
+/// How history is worked.
 ///
 /// Counted are objects that are read ahead, ledgers that wait for a worker (a sixteenth each) and rows in open files (three
 /// sixteenths). The rest is for what cannot be counted: zstd's contexts, one for each column, which take half of what the
 /// rows take; what the threads work with, 120 MB each; and the process itself.
-fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> std::io::Result<Backfill> {
+pub(crate) fn backfill_settings(settings: &Settings) -> BackfillSettings {
     let section = settings.backfill;
-    let settings = BackfillSettings {
+    BackfillSettings {
         memory_bytes: section.memory_bytes / 16 * 3,
         rules: ChunkRules {
             bytes: section.chunk_bytes,
@@ -298,9 +308,7 @@ fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) ->
             per_thousand_requests: section.per_thousand_requests,
             per_gigabyte: section.per_gigabyte,
         },
-    };
-    let shared = Shared { budget: MemoryBudget::new(section.memory_bytes / 16), ..shared.clone() };
-    Backfill::new(shared, networks, settings)
+    }
 }
 
 /// Ledgers of the shortest chunk: below this, sparse history would spend its time in commits.

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     lake::{NetworkName, RangeSet},
     pipeline::{ChunkLimits, NetworkTask, Shared},
+    source::{Source, SourceError},
 };
 use handle::Job;
 use run::Engine;
@@ -96,6 +97,20 @@ pub struct BackfillSettings {
     pub rules: ChunkRules,
     /// What objects cost.
     pub prices: Prices,
+}
+
+/// Cuts ledgers that are missing into chunks, by a sample of their source.
+///
+/// # Errors
+/// The source cannot be read anywhere.
+pub(crate) async fn cut(
+    source: &dyn Source,
+    missing: &[LedgerRange],
+    rules: ChunkRules,
+) -> Result<Vec<LedgerRange>, SourceError> {
+    let samples = sample::ledgers(source, missing).await?;
+    let align = source.ledgers_per_object().unwrap_or(1);
+    Ok(plan::chunks(missing, &Density::of(&samples), ChunkRules { align, ..rules }))
 }
 
 impl Backfill {

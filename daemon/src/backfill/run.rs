@@ -294,7 +294,7 @@ async fn store(round: &Round, work: Work) {
     let Work { range, replaces } = work;
     let Round { engine, task, job, .. } = round;
     let (done, starved, cancel) = (Arc::default(), Arc::default(), round.stop.clone());
-    let chunk = Chunk { range, replaces, job: job.id().to_string(), done, starved, cancel };
+    let chunk = Chunk { range, replaces, job: Some(job.id().to_string()), done, starved, cancel };
     let active = job.begins(&chunk);
     let mut waits = delays();
     let mut tries_of_missing = 0;

@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     NetworkTask, Shared,
     error::PipelineError,
-    work::{Chunks, refused},
+    progress::StageTimes,
+    work::{CHUNK_BYTES as CHUNK_ROWS, Chunks, TableRows, refused},
 };
 use crate::{
     budget::Share,
@@ -36,6 +37,9 @@ const WAITING: usize = 64;
 
 /// Longest time that a chunk keeps a core while others wait for one.
 const TURN: Duration = Duration::from_millis(100);
+
+/// Rows that are handed to the encoder at the end of a turn, in bytes: what waits longer leaves the core's cache.
+const TURN_BYTES: usize = 1 << 20;
 
 /// A source that gives no ledger for so long is waited for, and the job says so.
 const SLOW: Duration = Duration::from_secs(1);
@@ -118,14 +122,26 @@ pub struct Chunk {
     pub range: LedgerRange,
     /// Whether it takes the place of all that the tables hold of these ledgers.
     pub replaces: bool,
-    /// Job, for lineage.
-    pub job: String,
+    /// Job, for lineage; `None` where there is none.
+    pub job: Option<String>,
     /// Ledgers worked so far.
     pub done: Arc<AtomicU64>,
     /// Whether it waits for the source.
     pub starved: Arc<AtomicBool>,
     /// Gives the chunk up, within a ledger's time.
     pub cancel: CancellationToken,
+}
+
+/// A chunk whose files are written and wait for their commit. Dropping it deletes them.
+#[derive(Debug)]
+pub(super) struct SealedChunk {
+    pub(super) batch: SealedBatch,
+    pub(super) rows: TableRows,
+    pub(super) cpu: StageTimes,
+    pub(super) first: RawLedger,
+    pub(super) first_previous_hash: Hash32,
+    pub(super) last_hash: Hash32,
+    pub(super) closed_at: i64,
 }
 
 /// Stores one chunk: all of it, or nothing.
@@ -138,6 +154,20 @@ pub async fn run_chunk(
     task: &NetworkTask,
     chunk: &Chunk,
 ) -> Result<Commit, PipelineError> {
+    let sealed = seal_chunk(shared, limits, task, chunk).await?;
+    Ok(shared.queue.submit(sealed.batch).await?)
+}
+
+/// Writes the files of one chunk: of all of it, or none.
+///
+/// # Errors
+/// As [`run_chunk`].
+pub(super) async fn seal_chunk(
+    shared: &Shared,
+    limits: &ChunkLimits,
+    task: &NetworkTask,
+    chunk: &Chunk,
+) -> Result<SealedChunk, PipelineError> {
     chunk.done.store(0, Ordering::Relaxed);
     // Never closed: an error cannot come.
     let _place = limits.places.acquire().await;
@@ -159,7 +189,7 @@ pub async fn run_chunk(
     // The channel is closed now: the worker ends with what it has. Its own error is the earlier one.
     let sealed = working.await??;
     fed?;
-    Ok(shared.queue.submit(sealed.ok_or(LakeError::Closed)?).await?)
+    Ok(sealed.ok_or(LakeError::Closed)?)
 }
 
 /// Reads the chunk's ledgers from the source.
@@ -212,9 +242,10 @@ struct Worker {
 /// What has passed so far.
 #[derive(Default)]
 struct Passed {
-    first_previous: Option<Hash32>,
+    first: Option<(RawLedger, Hash32)>,
     last: Option<Hash32>,
     count: u64,
+    closed_at: i64,
 }
 
 impl Worker {
@@ -222,7 +253,7 @@ impl Worker {
     async fn run(
         mut self,
         mut waiting: mpsc::Receiver<(RawLedger, Share)>,
-    ) -> Result<Option<SealedBatch>, PipelineError> {
+    ) -> Result<Option<SealedChunk>, PipelineError> {
         let shared = self.shared.clone();
         let encoder = shared.lake.encoder();
         let encoder = match self.chunk.replaces {
@@ -233,6 +264,7 @@ impl Worker {
         let mut passed = Passed::default();
         while let Some(first) = waiting.recv().await {
             let begun = Instant::now();
+            rows.resume();
             let mut next = Some(first);
             while let Some((raw, share)) = next {
                 if self.chunk.cancel.is_cancelled() {
@@ -242,10 +274,12 @@ impl Worker {
                 drop(share);
                 next = if begun.elapsed() < TURN { waiting.try_recv().ok() } else { None };
             }
+            // Another chunk works with this thread's caches now.
+            self.flush(&mut rows, TURN_BYTES)?;
             self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
             tokio::task::yield_now().await;
         }
-        let (Some(first_previous_hash), Some(last_hash)) = (passed.first_previous, passed.last) else {
+        let (Some((first, first_previous_hash)), Some(last_hash)) = (passed.first, passed.last) else {
             return Ok(None);
         };
         if passed.count < self.chunk.range.count() || self.chunk.cancel.is_cancelled() {
@@ -257,12 +291,14 @@ impl Worker {
             first_previous_hash,
             last_hash,
             source: self.task.source.describe(),
-            job: Some(self.chunk.job.clone()),
+            job: self.chunk.job.clone(),
         };
         let begun = Instant::now();
-        let (sealed, _, _) = rows.finish(&facts)?;
+        rows.resume();
+        let (batch, rows, cpu) = rows.finish(&facts)?;
         self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
-        Ok(Some(sealed))
+        let closed_at = passed.closed_at;
+        Ok(Some(SealedChunk { batch, rows, cpu, first, first_previous_hash, last_hash, closed_at }))
     }
 
     fn work(
@@ -271,13 +307,19 @@ impl Worker {
         passed: &mut Passed,
         rows: &mut Chunks<'_>,
     ) -> Result<(), PipelineError> {
-        let (previous, hash, _) =
+        let (previous, hash, closed_at) =
             rows.add(&self.task, raw, passed.last).map_err(|reason| refused(reason, raw.clone()))?;
-        passed.first_previous.get_or_insert(previous);
+        passed.first.get_or_insert_with(|| (raw.clone(), previous));
         passed.last = Some(hash);
+        passed.closed_at = closed_at;
         passed.count += 1;
         self.chunk.done.store(passed.count, Ordering::Relaxed);
-        if rows.flush_when_full(raw.seq)? {
+        self.flush(rows, CHUNK_ROWS)
+    }
+
+    /// Hands over the rows when they take so many bytes, and sheds when all chunks hold too much.
+    fn flush(&mut self, rows: &mut Chunks<'_>, bytes: usize) -> Result<(), PipelineError> {
+        if rows.flush_when(bytes)? {
             self.account(rows.held());
             if self.limits.held.load(Ordering::Relaxed) > self.limits.held_bound {
                 rows.shed()?;

@@ -2,6 +2,7 @@
 //! cancellation. One pipeline per network, all feeding the one write queue.
 
 mod batcher;
+mod bulk;
 mod chunk;
 mod error;
 mod progress;
@@ -26,6 +27,7 @@ use crate::{
     source::Source,
 };
 
+pub use bulk::run_chunks;
 pub use chunk::{Chunk, ChunkLimits, run_chunk};
 pub use error::PipelineError;
 pub use progress::{NetworkProgress, NetworkState, Progress, StageTimes};

@@ -141,6 +141,10 @@ impl Source for Filesystem {
         READ_AHEAD
     }
 
+    fn seeks(&self) -> bool {
+        true
+    }
+
     fn bandwidth(&self) -> Option<u64> {
         self.inner.line.bandwidth()
     }

@@ -60,6 +60,11 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 
+    /// Whether a stream may begin anywhere at about the cost of beginning at the first ledger.
+    fn seeks(&self) -> bool {
+        false
+    }
+
     /// Kind and place, for status and messages.
     fn describe(&self) -> String;
 }

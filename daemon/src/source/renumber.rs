@@ -106,25 +106,37 @@ impl Template {
         close_time: u64,
     ) -> (RawLedger, Hash32) {
         let mut bytes = self.raw.xdr.to_vec();
-        let header = self.entry + 32;
-        put(&mut bytes, header + 4, &previous.0);
-        put(&mut bytes, header + 4 + 32 + 32, &close_time.to_be_bytes());
-        put(&mut bytes, self.seq_at, &seq.get().to_be_bytes());
-        let set_hash = match self.set {
-            Set::Legacy { previous_at, envelopes_at, end } => {
-                put(&mut bytes, previous_at, &previous.0);
-                sha256(&[&previous.0, part(&bytes, envelopes_at, end)])
-            }
-            Set::Generalized { start, previous_at, end } => {
-                put(&mut bytes, previous_at, &previous.0);
-                sha256(&[part(&bytes, start, end)])
-            }
-        };
-        put(&mut bytes, header + 4 + 32, &set_hash);
-        let hash = sha256(&[part(&bytes, header, self.header_end)]);
+        let header = self.header(seq, previous, close_time);
+        let hash = sha256(&[&header]);
         put(&mut bytes, self.entry, &hash);
+        put(&mut bytes, self.entry + 32, &header);
+        let (Set::Legacy { previous_at, .. } | Set::Generalized { previous_at, .. }) = self.set;
+        put(&mut bytes, previous_at, &previous.0);
         let origin: Arc<str> = self.raw.origin.clone();
         (RawLedger { seq, xdr: bytes.into(), origin }, Hash32(hash))
+    }
+
+    /// The hash alone of what [`Template::renumbered`] would make.
+    pub(super) fn renumbered_hash(&self, seq: LedgerSeq, previous: Hash32, close_time: u64) -> Hash32 {
+        Hash32(sha256(&[&self.header(seq, previous, close_time)]))
+    }
+
+    /// The bytes of the header under another sequence.
+    fn header(&self, seq: LedgerSeq, previous: Hash32, close_time: u64) -> Vec<u8> {
+        let bytes = self.raw.xdr.as_ref();
+        let set_hash = match self.set {
+            Set::Legacy { envelopes_at, end, .. } => sha256(&[&previous.0, part(bytes, envelopes_at, end)]),
+            Set::Generalized { start, previous_at, end } => {
+                sha256(&[part(bytes, start, previous_at), &previous.0, part(bytes, previous_at + 32, end)])
+            }
+        };
+        let begin = self.entry + 32;
+        let mut header = part(bytes, begin, self.header_end).to_vec();
+        put(&mut header, 4, &previous.0);
+        put(&mut header, 4 + 32, &set_hash);
+        put(&mut header, 4 + 32 + 32, &close_time.to_be_bytes());
+        put(&mut header, self.seq_at - begin, &seq.get().to_be_bytes());
+        header
     }
 }
 

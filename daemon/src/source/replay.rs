@@ -2,6 +2,7 @@
 //! Transaction hashes repeat. For load and benchmarks on real ledgers.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -21,6 +22,7 @@ pub struct Replay {
     path: PathBuf,
     ledgers_per_second: Option<f64>,
     templates: Arc<Mutex<Option<Arc<Vec<Template>>>>>,
+    passed: Passed,
 }
 
 impl Replay {
@@ -31,6 +33,7 @@ impl Replay {
             path: path.to_owned(),
             ledgers_per_second,
             templates: Arc::new(Mutex::new(None)),
+            passed: Passed::default(),
         }
     }
 }
@@ -69,6 +72,7 @@ impl Source for Replay {
     ) -> BoxStream<'static, Result<RawLedger, SourceError>> {
         let (directory, path, cache, rate) =
             (self.directory.clone(), self.path.clone(), self.templates.clone(), self.ledgers_per_second);
+        let passed = self.passed.clone();
         let place = self.describe();
         stream::once(async move {
             let kept = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -83,7 +87,7 @@ impl Source for Replay {
             if let Some(first) = templates.first().map(Template::seq).filter(|first| from < *first) {
                 return Err(SourceError::before(from, first, place));
             }
-            Ok(repeat(templates, from, until, rate))
+            Ok(repeat(templates, passed, (from, until), rate))
         })
         .try_flatten()
         .boxed()
@@ -101,37 +105,54 @@ impl Source for Replay {
         futures::future::ready(Ok(None)).boxed()
     }
 
+    fn seeks(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         format!("replay {}", self.path.display())
     }
 }
 
+/// Hashes that streams came by: of every so many ledgers, the ledger and the hash of the one before it.
+type Passed = Arc<Mutex<BTreeMap<LedgerSeq, Hash32>>>;
+
+/// Ledgers from one remembered hash to the next.
+const REMEMBERED: u32 = 64;
+
 /// The endless ledgers of `templates`, from `from` on. The chain of hashes begins at the first template, so a later
-/// start works through the hashes before it.
+/// start works through the hashes before it, from the nearest that another stream has passed.
 fn repeat(
     templates: Arc<Vec<Template>>,
-    from: LedgerSeq,
-    until: Option<LedgerSeq>,
+    passed: Passed,
+    (from, until): (LedgerSeq, Option<LedgerSeq>),
     ledgers_per_second: Option<f64>,
 ) -> BoxStream<'static, Result<RawLedger, SourceError>> {
     let mut state: Option<(LedgerSeq, Hash32)> = None;
-    let mut index = 0usize;
     paced("replay", ledgers_per_second, move || {
+        let first = templates.first()?;
+        let (mut seq, mut previous) = state.unwrap_or_else(|| {
+            let passed = passed.lock().unwrap_or_else(PoisonError::into_inner);
+            let near = passed.range(..=from).next_back().map(|(seq, hash)| (*seq, *hash));
+            near.unwrap_or((first.seq(), first.previous_hash()))
+        });
         loop {
-            let first = templates.first()?;
-            let (seq, previous) = state.unwrap_or((first.seq(), first.previous_hash()));
             if until.is_some_and(|until| seq > until) {
                 return None;
             }
-            let template = templates.get(index % templates.len())?;
-            let steps = u64::from(seq.get().wrapping_sub(first.seq().get()));
-            let close_time = first.close_time().saturating_add(steps.saturating_mul(5));
-            let (raw, hash) = template.renumbered(seq, previous, close_time);
-            state = Some((seq.next()?, hash));
-            index += 1;
+            let steps = seq.get().wrapping_sub(first.seq().get());
+            if steps.is_multiple_of(REMEMBERED) {
+                passed.lock().unwrap_or_else(PoisonError::into_inner).insert(seq, previous);
+            }
+            let template = templates.get(usize::try_from(steps).ok()? % templates.len())?;
+            let close_time = first.close_time().saturating_add(u64::from(steps).saturating_mul(5));
             if seq >= from {
+                let (raw, hash) = template.renumbered(seq, previous, close_time);
+                state = Some((seq.next()?, hash));
                 return Some(Ok(raw));
             }
+            previous = template.renumbered_hash(seq, previous, close_time);
+            seq = seq.next()?;
         }
     })
 }
