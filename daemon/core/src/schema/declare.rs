@@ -124,7 +124,10 @@ macro_rules! table {
                     $(B::finish(self.$a),)* B::finish(self.ledger_range), $(B::finish(self.$b),)*
                     B::finish(self.era_id), B::finish(self.version_label), $(B::finish(self.$c),)*
                 ];
-                arrow_array::RecordBatch::try_new(SPEC.arrow_schema(), columns)
+                // Hundreds of small allocations, the same for each chunk.
+                static SCHEMA: std::sync::LazyLock<arrow_schema::SchemaRef> =
+                    std::sync::LazyLock::new(|| SPEC.arrow_schema());
+                arrow_array::RecordBatch::try_new(std::sync::Arc::clone(&SCHEMA), columns)
                     .expect("push and stamp append once to every column, of the type that the schema names")
             }
         }

@@ -27,6 +27,9 @@ impl Strkey {
     /// Letters of a muxed address, 69, and those that its last bits share with zeros.
     const ROOM: usize = 72;
 
+    /// Bytes of a muxed address, 43, and zeros, so that eight of them begin at each fifth.
+    const BYTES: usize = 48;
+
     /// `G...` of an ed25519 key.
     pub fn account(key: [u8; 32]) -> Self {
         Self::of::<35>(ACCOUNT, &key, &[])
@@ -55,8 +58,8 @@ impl Strkey {
 
     /// Kind, payload and checksum, `N` bytes in all, five bits to a letter.
     fn of<const N: usize>(kind: u8, key: &[u8; 32], id: &[u8]) -> Self {
-        let mut bytes = [0; N];
-        if let [first, payload @ .., low, high] = bytes.as_mut_slice() {
+        let mut bytes = [0; Self::BYTES];
+        if let Some([first, payload @ .., low, high]) = bytes.get_mut(..N) {
             *first = kind;
             let (for_key, for_id) = payload.split_at_mut(key.len().min(payload.len()));
             for_key.iter_mut().zip(key).for_each(|(slot, byte)| *slot = *byte);
@@ -64,22 +67,17 @@ impl Strkey {
             [*low, *high] = crc16(kind, payload).to_le_bytes();
         }
         let mut text = [0; Self::ROOM];
-        let (groups, _) = text.as_chunks_mut::<8>();
-        let (fives, rest) = bytes.as_chunks::<5>();
-        for (letters, five) in groups.iter_mut().zip(fives) {
-            *letters = eight_letters(*five);
-        }
-        if let ([a, b, c], Some(letters)) = (rest, groups.get_mut(fives.len())) {
-            *letters = eight_letters([*a, *b, *c, 0, 0]);
+        let fives = bytes.windows(8).step_by(5).take(N.div_ceil(5));
+        for (letters, five) in text.as_chunks_mut::<8>().0.iter_mut().zip(fives) {
+            *letters = eight_letters(u64::from_be_bytes(five.try_into().unwrap_or_default()) >> 24);
         }
         Self { text, len: (N * 8).div_ceil(5) }
     }
 }
 
-/// Letters of base32 (RFC 4648) for five bytes.
-fn eight_letters([a, b, c, d, e]: [u8; 5]) -> [u8; 8] {
-    let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
-    // Forty bits to eight bytes of five: halves, quarters, eighths.
+/// Letters of base32 (RFC 4648) for forty bits.
+const fn eight_letters(bits: u64) -> [u8; 8] {
+    // To eight bytes of five: halves, quarters, eighths.
     let bits = (bits & 0xf_ffff) | ((bits >> 20) << 32);
     let bits = (bits & 0x0000_03ff_0000_03ff) | ((bits & 0x000f_fc00_000f_fc00) << 6);
     let bits = (bits & 0x001f_001f_001f_001f) | ((bits & 0x03e0_03e0_03e0_03e0) << 3);
