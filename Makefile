@@ -14,13 +14,14 @@ CLOCK_SECONDS ?= 70
 # The quick ones too; --ignored: only those that `make test` leaves out.
 FAULT_TESTS ?= --include-ignored
 LAG_LEDGERS ?= 1000
+FILES ?= 10000
 BENCH_RUNS ?= 5
 FUZZ_SECONDS ?= 1800
 LEDGERS ?= 200000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens fail-points crash-test fault-test reader-test lag-test headline chain-test long-test fuzz instructions bench bench-workers lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens fail-points crash-test fault-test reader-test lag-test startup-test headline chain-test long-test fuzz instructions bench capacity bench-workers lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -73,6 +74,10 @@ reader-test: build ## readers in other processes while the daemon writes flat ou
 lag-test: build ## seconds until live ledgers are visible, alone and beside a backfill, LAG_LEDGERS=1000 LAG_RATE=0.5
 	LAG_LEDGERS=$(LAG_LEDGERS) $(CARGO) test --release -p stellar-lake --test lag -- --nocapture --ignored
 
+# FILES=10000 need 3 GB and half an hour, most of it to make the lake; STARTUP_LAKE= keeps it for more runs.
+startup-test: build ## seconds from start to READY on a lake of FILES=10000 files in each of twenty tables; at most 2 s
+	FILES=$(FILES) $(IN_MEMORY) $(CARGO) test --release -p stellar-lake --test startup -- --nocapture --ignored
+
 long-test: build ## LEDGERS=200000 simulated ledgers from 60,000,000 on by WORKERS=2, counted against the network's books
 	LEDGERS=$(LEDGERS) WORKERS=$(WORKERS) $(CARGO) test --release -p stellar-lake --test long -- --nocapture --ignored
 
@@ -86,6 +91,9 @@ instructions: deps ## instructions per ledger of each stage, counted by valgrind
 bench: build ## ledgers/s, rows/s, CPU by stage and table, memory, bytes against a bare decode, BENCH_RUNS=5
 	$(CARGO) build --release -p lake-core --example tables
 	@tests/bench.sh $(BIN) $(BENCH_RUNS)
+
+capacity: ## put the figures of the last `make bench` into the page on capacity
+	@python3 tests/capacity.py $(BIN)/bench.json packaging/doc/capacity.md
 
 bench-workers: build ## how many workers and how large commits a backfill wants, from a slow source, BENCH_WORKERS="1 10" BENCH_SIZE=10
 	$(CARGO) build --release -p stellar-lake --example repeat

@@ -84,13 +84,21 @@ pub(crate) struct Catalog {
     data: Option<PathBuf>,
     /// `None` after an instance broke, until the next use.
     connection: Option<Connection>,
+    /// Names of DuckDB's optimizers; empty until they are needed.
+    optimizers: String,
 }
 
 impl Catalog {
     /// Opens the instance and attaches the lake, creating the catalog when it is new.
     pub(crate) fn open(dirs: LakeDirs, settings: CatalogSettings) -> Result<Self, LakeError> {
-        let mut catalog =
-            Self { dirs, settings, opened: (now_micros(), Instant::now()), data: None, connection: None };
+        let mut catalog = Self {
+            dirs,
+            settings,
+            opened: (now_micros(), Instant::now()),
+            data: None,
+            connection: None,
+            optimizers: String::new(),
+        };
         catalog.connection()?;
         Ok(catalog)
     }
@@ -180,6 +188,32 @@ impl Catalog {
 
     /// Protocol 2 and 5: removes and registers files in one transaction, then checks that the catalog shows it.
     pub(crate) fn apply(&mut self, change: &Change<'_>) -> Result<Snapshot, Failure> {
+        if !change.remove.is_empty() {
+            return self.transact(change);
+        }
+        // Long lists of values are what DuckLake writes, and nothing in them can be planned better: without its
+        // optimizers a commit takes DuckDB a fifth less time. What removes files reads tables, and needs them.
+        let none = format!("SET GLOBAL disabled_optimizers = {}", literal(&self.optimizers()?));
+        self.execute("set up a commit", &none).map_err(Failure::Refused)?;
+        let result = self.transact(change);
+        if let Err(error) = self.execute("end a commit", "RESET GLOBAL disabled_optimizers") {
+            tracing::warn!(error = %error, "settings of a commit are kept, opening the catalog again");
+            self.recycle();
+        }
+        result
+    }
+
+    /// Names of DuckDB's optimizers, separated by commas.
+    fn optimizers(&mut self) -> Result<String, Failure> {
+        if self.optimizers.is_empty() {
+            let sql = "SELECT string_agg(name, ',') FROM duckdb_optimizers()";
+            let names = self.rows("list the optimizers", sql, |r| r.get(0)).map_err(Failure::Refused)?;
+            self.optimizers = names.into_iter().next().unwrap_or_default();
+        }
+        Ok(self.optimizers.clone())
+    }
+
+    fn transact(&mut self, change: &Change<'_>) -> Result<Snapshot, Failure> {
         let before = self.snapshot().map_err(Failure::Refused)?;
         let replaces = !change.remove.is_empty();
         Point::BeforeBegin.pass();

@@ -1,6 +1,9 @@
 //! What the catalog says is in the lake: networks, coverage, files, hashes. Reads only.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use duckdb::Row;
 use lake_core::{Hash32, LedgerRange, LedgerSeq};
@@ -14,6 +17,9 @@ use super::{
     error::LakeError,
     lineage::NETWORKS,
 };
+
+/// Ids of files that are listed in one go.
+const FILE_PAGE: i64 = 10_000;
 
 /// A network as the lake knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +58,18 @@ pub struct RegisteredFile {
 impl RegisteredFile {
     /// Ledgers of the batches in it, as its name says; `None` for a file that this program did not write.
     pub fn named_range(&self) -> Option<LedgerRange> {
-        FileName::parse(self.path.file_name()?.to_str()?).map(|name| name.range)
+        named_range(&self.path)
     }
 
     /// Whether its table still shows rows of it.
     pub fn is_read(&self) -> bool {
         self.live && self.rows > self.deleted
     }
+}
+
+/// Ledgers of a file of our naming.
+fn named_range(path: &Path) -> Option<LedgerRange> {
+    FileName::parse(path.file_name()?.to_str()?).map(|name| name.range)
 }
 
 /// Header hashes of a stored ledger.
@@ -68,6 +79,24 @@ pub struct StoredLink {
     pub hash: Hash32,
     /// Hash of the ledger before it, as its header names it.
     pub previous_hash: Hash32,
+}
+
+/// Lowest and highest value of a column, by the id of the file.
+pub(crate) type Ends = HashMap<i64, (String, String)>;
+
+/// A live file of the ledgers table.
+struct StoredFile {
+    path: PathBuf,
+    rows: u64,
+    id: i64,
+    has_deletes: bool,
+}
+
+impl StoredFile {
+    /// Whether it holds every ledger of `range`, each once.
+    fn is_whole(&self, range: LedgerRange) -> bool {
+        !self.has_deletes && range.count() == self.rows
+    }
 }
 
 impl Catalog {
@@ -116,44 +145,61 @@ impl Catalog {
         Ok(found.into_iter().next())
     }
 
-    /// Which ledgers of a network are stored: from the files' statistics, from their rows where those do not tell.
+    /// Which ledgers of a network are stored: from the names and row counts of our own files, from the statistics of
+    /// others', from rows where neither tells.
     pub(crate) fn coverage(&mut self, network: &str) -> Result<RangeSet, LakeError> {
         let inner = format!(
             "SELECT s.path AS sp, s.path_is_relative AS sr, t.path AS tp, t.path_is_relative AS tr, f.path AS fp, \
-             f.path_is_relative AS fr, f.record_count AS n, st.min_value AS lo, st.max_value AS hi, \
+             f.path_is_relative AS fr, f.record_count AS n, f.data_file_id AS id, \
              EXISTS (SELECT 1 FROM ducklake_delete_file d WHERE d.data_file_id = f.data_file_id \
              AND d.end_snapshot IS NULL) AS del \
              FROM ducklake_schema s JOIN ducklake_table t ON t.schema_id = s.schema_id \
-             JOIN ducklake_column c ON c.table_id = t.table_id AND c.column_name = 'sequence' \
              JOIN ducklake_data_file f ON f.table_id = t.table_id \
-             LEFT JOIN ducklake_file_column_stats st ON st.table_id = t.table_id \
-             AND st.column_id = c.column_id AND st.data_file_id = f.data_file_id \
              WHERE s.schema_name = {} AND t.table_name = {} AND s.end_snapshot IS NULL \
-             AND t.end_snapshot IS NULL AND c.end_snapshot IS NULL AND f.end_snapshot IS NULL",
+             AND t.end_snapshot IS NULL AND f.end_snapshot IS NULL",
             literal(network),
             literal(LEDGERS_TABLE)
         );
         let data = self.dirs().data();
-        let sql =
-            sqlite(&inner, "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT, n::BIGINT, lo, hi, del::BIGINT");
+        let sql = sqlite(
+            &inner,
+            "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT, n::BIGINT, id::BIGINT, del::BIGINT",
+        );
         let files = self.rows("read the coverage", &sql, |r| {
-            let path = path_of(&data, r)?;
-            let (lo, hi): (Option<String>, Option<String>) = (r.get(7)?, r.get(8)?);
-            Ok((path, r.get::<_, u64>(6)?, lo, hi, r.get::<_, i64>(9)? != 0))
+            let file = StoredFile {
+                path: path_of(&data, r)?,
+                rows: r.get(6)?,
+                id: r.get(7)?,
+                has_deletes: r.get::<_, i64>(8)? != 0,
+            };
+            Ok(file)
         })?;
         let mut coverage = RangeSet::new();
         let mut stored = 0_u64;
-        for (path, count, lo, hi, deletes) in files {
-            let whole = lo.zip(hi).and_then(|(lo, hi)| {
+        let mut others = Vec::new();
+        for file in files {
+            match named_range(&file.path).filter(|range| file.is_whole(*range)) {
+                Some(range) => {
+                    stored = stored.saturating_add(file.rows);
+                    coverage.insert(range);
+                }
+                None => others.push(file),
+            }
+        }
+        // A search in the statistics takes a second per million of rows.
+        let statistics =
+            if others.is_empty() { HashMap::new() } else { self.ends(network, LEDGERS_TABLE, "sequence")? };
+        for file in others {
+            let ends = statistics.get(&file.id).and_then(|(lo, hi)| {
                 LedgerRange::new(lo.parse::<LedgerSeq>().ok()?, hi.parse::<LedgerSeq>().ok()?)
             });
-            match whole.filter(|r| r.count() == count && !deletes) {
+            match ends.filter(|range| file.is_whole(*range)) {
                 Some(range) => {
-                    stored = stored.saturating_add(count);
+                    stored = stored.saturating_add(file.rows);
                     coverage.insert(range);
                 }
                 None => {
-                    for range in self.rows_of_file(network, &path, whole)? {
+                    for range in self.rows_of_file(network, &file.path, ends)? {
                         stored = stored.saturating_add(range.count());
                         coverage.insert(range);
                     }
@@ -170,12 +216,32 @@ impl Catalog {
         Ok(coverage)
     }
 
+    /// Lowest and highest value of a column by file: one pass over the statistics, which have no index.
+    pub(crate) fn ends(&mut self, network: &str, table: &str, column: &str) -> Result<Ends, LakeError> {
+        let inner = format!(
+            "SELECT st.data_file_id AS id, st.min_value AS lo, st.max_value AS hi FROM ducklake_file_column_stats st \
+             WHERE (st.table_id, st.column_id) = (SELECT c.table_id, c.column_id FROM ducklake_schema s \
+             JOIN ducklake_table t ON t.schema_id = s.schema_id \
+             JOIN ducklake_column c ON c.table_id = t.table_id AND c.column_name = {} \
+             WHERE s.schema_name = {} AND t.table_name = {} AND s.end_snapshot IS NULL \
+             AND t.end_snapshot IS NULL AND c.end_snapshot IS NULL) \
+             AND st.min_value IS NOT NULL AND st.max_value IS NOT NULL",
+            literal(column),
+            literal(network),
+            literal(table)
+        );
+        let rows = self.rows("read statistics", &sqlite(&inner, "id::BIGINT, lo, hi"), |r| {
+            Ok((r.get(0)?, (r.get(1)?, r.get(2)?)))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// The ledgers in one file of the ledgers table, one range per run of rows.
     /// None when the file cannot be read: its ledgers are not there then.
     fn rows_of_file(
         &mut self,
         network: &str,
-        path: &std::path::Path,
+        path: &Path,
         within: Option<LedgerRange>,
     ) -> Result<Vec<LedgerRange>, LakeError> {
         // Else DuckLake opens every file of the table.
@@ -222,9 +288,20 @@ impl Catalog {
         }
     }
 
-    /// Every file that the catalog names, live or kept for older snapshots, `schema` alone or all.
-    pub(crate) fn files(&mut self, schema: Option<&str>) -> Result<Vec<RegisteredFile>, LakeError> {
-        let only = schema.map(|s| format!(" WHERE s.schema_name = {}", literal(s))).unwrap_or_default();
+    /// Every file that the catalog names of a network, live or kept for older snapshots.
+    pub(crate) fn files(&mut self, schema: &str) -> Result<Vec<RegisteredFile>, LakeError> {
+        self.registered(&format!("s.schema_name = {}", literal(schema)))
+    }
+
+    /// The files of all networks whose ids are in the page from `id` on, and where the next page begins; `None` after the
+    /// last. A page keeps the committer for less time than a commit.
+    pub(crate) fn file_page(&mut self, id: i64) -> Result<(Vec<RegisteredFile>, Option<i64>), LakeError> {
+        let next = id.saturating_add(FILE_PAGE);
+        let page = self.registered(&format!("f.data_file_id >= {id} AND f.data_file_id < {next}"))?;
+        Ok((page, (next < self.snapshot()?.next_file_id).then_some(next)))
+    }
+
+    fn registered(&mut self, condition: &str) -> Result<Vec<RegisteredFile>, LakeError> {
         let inner = format!(
             "SELECT s.path AS sp, s.path_is_relative AS sr, t.path AS tp, t.path_is_relative AS tr, f.path AS fp, \
              f.path_is_relative AS fr, f.record_count AS n, f.file_size_bytes AS b, s.schema_name AS sn, \
@@ -232,7 +309,7 @@ impl Catalog {
              coalesce((SELECT max(d.delete_count) FROM ducklake_delete_file d \
              WHERE d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL), 0) AS gone \
              FROM ducklake_data_file f JOIN ducklake_table t ON t.table_id = f.table_id \
-             JOIN ducklake_schema s ON s.schema_id = t.schema_id{only}"
+             JOIN ducklake_schema s ON s.schema_id = t.schema_id WHERE {condition}"
         );
         let data = self.dirs().data();
         let sql = sqlite(
@@ -253,25 +330,43 @@ impl Catalog {
         })
     }
 
-    /// Paths that the catalog still knows in any way: registered, or waiting for their deletion.
-    pub(crate) fn known_paths(&mut self) -> Result<HashSet<PathBuf>, LakeError> {
-        let mut known: HashSet<PathBuf> = self.files(None)?.into_iter().map(|f| f.path).collect();
+    /// Ledgers of the files whose rows a network's tables show, but for `except`; `None` when a name does not tell.
+    pub(crate) fn named_ranges(
+        &mut self,
+        network: &str,
+        except: &str,
+    ) -> Result<Option<Vec<LedgerRange>>, LakeError> {
+        let inner = format!(
+            "SELECT f.path AS fp FROM ducklake_schema s JOIN ducklake_table t ON t.schema_id = s.schema_id \
+             JOIN ducklake_data_file f ON f.table_id = t.table_id WHERE s.schema_name = {} AND t.table_name <> {} \
+             AND s.end_snapshot IS NULL AND t.end_snapshot IS NULL AND f.end_snapshot IS NULL \
+             AND f.record_count > coalesce((SELECT max(d.delete_count) FROM ducklake_delete_file d \
+             WHERE d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL), 0)",
+            literal(network),
+            literal(except)
+        );
+        let ranges = self.rows("read the names of files", &sqlite(&inner, "fp"), |r| {
+            Ok(named_range(Path::new(&r.get::<_, String>(0)?)))
+        })?;
+        Ok(ranges.into_iter().collect())
+    }
+
+    /// Paths of files that left the catalog and wait for their deletion.
+    pub(crate) fn leaving_paths(&mut self) -> Result<Vec<PathBuf>, LakeError> {
         let data = self.dirs().data();
         let sql = format!(
             "SELECT path, path_is_relative::BIGINT FROM {}",
             meta("ducklake_files_scheduled_for_deletion")
         );
-        let waiting = self.rows("list the files to be deleted", &sql, |r| {
+        self.rows("list the files to be deleted", &sql, |r| {
             let (path, relative): (String, i64) = (r.get(0)?, r.get(1)?);
             Ok(if relative == 1 { data.join(path) } else { PathBuf::from(path) })
-        })?;
-        known.extend(waiting);
-        Ok(known)
+        })
     }
 }
 
 /// The full path from the first six columns of a row: path and relativity of schema, table and file.
-fn path_of(data: &std::path::Path, r: &Row<'_>) -> duckdb::Result<PathBuf> {
+fn path_of(data: &Path, r: &Row<'_>) -> duckdb::Result<PathBuf> {
     let text = |i: usize| r.get::<_, String>(i);
     let relative = |i: usize| r.get::<_, i64>(i).map(|v| v == 1);
     let (schema, table, file) = (text(0)?, text(2)?, text(4)?);

@@ -60,7 +60,7 @@ impl Lake {
             return Ok(Vec::new());
         }
         let schema = network.to_string();
-        let files = self.ask(move |committer| committer.catalog.files(Some(&schema)))?;
+        let files = self.ask(move |committer| committer.catalog.files(&schema))?;
         let mut stored: Vec<LedgerRange> = files
             .iter()
             .filter(|file| file.live && file.table == LEDGERS_TABLE)
@@ -145,23 +145,32 @@ impl Catalog {
         Ok(lacking(encoder.specs, coverage, &written))
     }
 
-    /// Whether a batch of another table set is in the lineage: from the statistics of its files.
+    /// Whether a batch of another table set may be in the lineage.
     fn has_other_sets(&mut self, network: &str, own: &str) -> Result<bool, LakeError> {
+        // Older sets have fewer tables: where all were made at once there was none, and no statistics are searched.
         let inner = format!(
-            "SELECT 1 AS found FROM ducklake_schema s JOIN ducklake_table t ON t.schema_id = s.schema_id \
-             JOIN ducklake_column c ON c.table_id = t.table_id AND c.column_name = 'fingerprint' \
-             JOIN ducklake_data_file f ON f.table_id = t.table_id \
-             LEFT JOIN ducklake_file_column_stats st ON st.table_id = t.table_id \
-             AND st.column_id = c.column_id AND st.data_file_id = f.data_file_id \
-             WHERE s.schema_name = {} AND t.table_name = {} AND s.end_snapshot IS NULL \
-             AND t.end_snapshot IS NULL AND c.end_snapshot IS NULL AND f.end_snapshot IS NULL \
-             AND NOT (coalesce(st.min_value, '') = {own} AND coalesce(st.max_value, '') = {own}) LIMIT 1",
-            literal(network),
-            literal(LINEAGE.name),
-            own = literal(own)
+            "SELECT count(DISTINCT t.begin_snapshot) AS n FROM ducklake_schema s \
+             JOIN ducklake_table t ON t.schema_id = s.schema_id WHERE s.schema_name = {} \
+             AND s.end_snapshot IS NULL AND t.end_snapshot IS NULL",
+            literal(network)
         );
-        let found = self.rows("look for older table sets", &sqlite(&inner, "found::BIGINT"), |_| Ok(()))?;
-        Ok(!found.is_empty())
+        let made: Vec<i64> =
+            self.rows("look for tables that came later", &sqlite(&inner, "n::BIGINT"), |r| r.get(0))?;
+        if made.iter().all(|snapshots| *snapshots <= 1) {
+            return Ok(false);
+        }
+        let inner = format!(
+            "SELECT f.data_file_id AS id FROM ducklake_schema s JOIN ducklake_table t ON t.schema_id = s.schema_id \
+             JOIN ducklake_data_file f ON f.table_id = t.table_id WHERE s.schema_name = {} AND t.table_name = {} \
+             AND s.end_snapshot IS NULL AND t.end_snapshot IS NULL AND f.end_snapshot IS NULL",
+            literal(network),
+            literal(LINEAGE.name)
+        );
+        let files: Vec<i64> =
+            self.rows("look for older table sets", &sqlite(&inner, "id::BIGINT"), |r| r.get(0))?;
+        let ends = self.ends(network, LINEAGE.name, "fingerprint")?;
+        let is_own = |id: &i64| ends.get(id).is_some_and(|(lo, hi)| lo == own && hi == own);
+        Ok(!files.iter().all(is_own))
     }
 }
 

@@ -69,7 +69,7 @@ impl Lake {
         let mut damaged = None;
         for network in self.network_names() {
             let name = network.to_string();
-            let files = self.ask(move |c| c.catalog.files(Some(&name)))?;
+            let files = self.ask(move |c| c.catalog.files(&name))?;
             let (groups, small) = plan(files, &self.settings.maintenance);
             report.small_files = report.small_files.saturating_add(small);
             for group in groups {

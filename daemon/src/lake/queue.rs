@@ -1,5 +1,5 @@
-//! The write queue: bounded in batches and bytes, two lanes, the live one first. Waiting for space in it is the
-//! back-pressure that all pipelines feel.
+//! The write queue: bounded in batches and bytes, two lanes, the live one first, the other one never starved. Waiting for
+//! space in it is the back-pressure that all pipelines feel.
 
 use std::{
     collections::VecDeque,
@@ -19,6 +19,9 @@ use super::{
     settings::QueueSettings,
 };
 
+/// After this time a batch of the backfill lane goes before live ones, at most one in that time: live batches that never
+/// end do not hold up history for ever, and one commit in five seconds does not hold up live ledgers.
+const FAIRNESS: Duration = Duration::from_secs(5);
 /// Bytes per permit of the byte bound.
 const UNIT: u64 = 4096;
 
@@ -109,6 +112,8 @@ pub(crate) enum Next {
 struct State {
     live: VecDeque<Box<Job>>,
     backfill: VecDeque<Box<Job>>,
+    /// When a batch of the backfill lane was last taken.
+    backfill_taken: Option<Instant>,
     tasks: VecDeque<Task>,
     stats: QueueStats,
     /// No new batches.
@@ -117,6 +122,21 @@ struct State {
     aborted: bool,
     /// No new tasks either: the committer is gone.
     gone: bool,
+}
+
+impl State {
+    /// The batch that is committed next.
+    fn take(&mut self, now: Instant) -> Option<Box<Job>> {
+        let is_long = |since: Instant| now.saturating_duration_since(since) >= FAIRNESS;
+        let is_overdue = self.backfill.front().is_some_and(|job| is_long(job.submitted))
+            && self.backfill_taken.is_none_or(is_long);
+        if let Some(job) = self.live.pop_front_if(|_| !is_overdue) {
+            return Some(job);
+        }
+        let job = self.backfill.pop_front()?;
+        self.backfill_taken = Some(now);
+        Some(job)
+    }
 }
 
 pub(crate) struct QueueShared {
@@ -252,10 +272,7 @@ impl QueueShared {
             if let Some(task) = state.tasks.pop_front() {
                 return Next::Task(task);
             }
-            if let Some(job) = state.live.pop_front() {
-                return Next::Batch(job);
-            }
-            if let Some(job) = state.backfill.pop_front() {
+            if let Some(job) = state.take(Instant::now()) {
                 return Next::Batch(job);
             }
             if state.closed {
@@ -325,5 +342,58 @@ impl QueueShared {
         self.space.close();
         self.backfill_space.close();
         self.byte_space.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lake_core::{Hash32, LedgerRange, LedgerSeq};
+
+    use super::{super::batch::NetworkName, *};
+
+    fn job(lane: Lane, seq: u32, submitted: Instant) -> Box<Job> {
+        let batch = SealedBatch {
+            network: NetworkName::new("alpha").unwrap(),
+            range: LedgerRange::new(LedgerSeq::new(seq), LedgerSeq::new(seq)).unwrap(),
+            lane,
+            first_previous_hash: Hash32::sha256(&[]),
+            last_hash: Hash32::sha256(&[]),
+            only: None,
+            replaces: false,
+            files: Default::default(),
+        };
+        Box::new(Job { batch, submitted, reply: oneshot::channel().0, _space: Vec::new() })
+    }
+
+    /// Live batches come without end, a commit takes a second, ten batches of history came at once.
+    #[test]
+    fn a_live_lane_that_is_never_empty_lets_one_batch_of_history_pass_in_five_seconds() {
+        let begun = Instant::now();
+        let mut state = State::default();
+        state.backfill.extend((0..10).map(|seq| job(Lane::Backfill, seq, begun)));
+        let mut passed = Vec::new();
+        for second in 0..21 {
+            let now = begun + Duration::from_secs(second);
+            state.live.push_back(job(Lane::Live, 1_000, now));
+            if state.take(now).unwrap().batch.lane == Lane::Backfill {
+                passed.push(second);
+            }
+        }
+        assert_eq!(passed, [5, 10, 15, 20]);
+        // Four live ones wait; then history goes on as fast as it can.
+        let now = begun + Duration::from_secs(21);
+        let lanes: Vec<Lane> = std::iter::from_fn(|| state.take(now)).map(|job| job.batch.lane).collect();
+        assert_eq!(lanes, [[Lane::Live; 4].as_slice(), &[Lane::Backfill; 6]].concat());
+    }
+
+    #[test]
+    fn history_that_came_just_now_waits_for_live_batches() {
+        let begun = Instant::now();
+        let mut state = State::default();
+        state.backfill.push_back(job(Lane::Backfill, 1, begun));
+        state.live.push_back(job(Lane::Live, 2, begun));
+        let lanes = std::iter::from_fn(|| state.take(begun)).map(|job| job.batch.lane);
+        assert_eq!(lanes.collect::<Vec<_>>(), [Lane::Live, Lane::Backfill]);
+        assert!(state.take(begun).is_none());
     }
 }

@@ -188,10 +188,16 @@ impl Catalog {
     pub(crate) fn stored(&mut self, encoder: &Encoder, network: &str) -> Result<Stored, LakeError> {
         self.settle(network)?;
         let coverage = self.coverage(network)?;
-        let held = self.held(encoder, network)?;
+        let ranges = match self.named_ranges(network, LINEAGE_TABLE)? {
+            Some(ranges) => ranges,
+            None => {
+                let held = self.held(encoder, network)?;
+                held.iter().filter(|held| held.file.table != LINEAGE_TABLE).map(|held| held.range).collect()
+            }
+        };
         let mut leftovers = RangeSet::new();
-        for held in held.iter().filter(|held| held.file.table != LINEAGE_TABLE) {
-            leftovers.extend(coverage.missing(held.range));
+        for range in ranges.into_iter().filter(|range| !coverage.covers(*range)) {
+            leftovers.extend(coverage.missing(range));
         }
         Ok(Stored { coverage, leftovers })
     }
@@ -221,7 +227,7 @@ impl Catalog {
 
     /// The files whose rows the tables of a network show. A file of others whose ledgers are unknown is left out.
     pub(crate) fn held(&mut self, encoder: &Encoder, network: &str) -> Result<Vec<Held>, LakeError> {
-        let files = self.files(Some(network))?;
+        let files = self.files(network)?;
         let mut held = Vec::with_capacity(files.len());
         for file in files.into_iter().filter(RegisteredFile::is_read) {
             let range = match file.named_range() {

@@ -1,6 +1,7 @@
 //! After a crash: finds files that no catalog row names, and rows whose file is missing or damaged.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -10,6 +11,7 @@ use super::{
     damage::{Damage, Proven},
     dirs::FileName,
     error::LakeError,
+    inventory::RegisteredFile,
     open::Lake,
 };
 
@@ -60,7 +62,13 @@ impl Lake {
         if found.is_empty() {
             return Ok(report);
         }
-        let known = self.ask(|committer| committer.catalog.known_paths())?;
+        let mut known = HashSet::new();
+        self.each_page(|files| {
+            known.extend(files.into_iter().map(|file| file.path));
+            Ok(())
+        })?;
+        // Last: what left the catalog while the pages were read is there.
+        known.extend(self.ask(|committer| committer.catalog.leaving_paths())?);
         for path in found.into_iter().filter(|p| !known.contains(p)) {
             let bytes = fs::metadata(&path).map_or(0, |m| m.len());
             fs::remove_file(&path).map_err(|e| LakeError::io("delete leftover", &path, e))?;
@@ -76,25 +84,43 @@ impl Lake {
     /// # Errors
     /// What the catalog says, or the disk when the damage is noted.
     pub fn check_files(&self) -> Result<FileCheck, LakeError> {
-        let files = self.ask(|committer| committer.catalog.files(None))?;
         let mut check = FileCheck::default();
-        for file in files.into_iter().filter(|f| f.live) {
-            check.live = check.live.saturating_add(1);
-            check.bytes = check.bytes.saturating_add(file.bytes);
-            let problem = match fs::metadata(&file.path) {
-                Ok(found) if found.len() == file.bytes => continue,
-                Ok(found) => format!("has {} bytes instead of {}", found.len(), file.bytes),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is missing".to_owned(),
-                Err(e) => format!("cannot be read ({e})"),
-            };
-            let known = NetworkName::new(&file.schema).ok().filter(|name| self.watermark(name).is_ok());
-            if let Some((network, range)) = known.zip(file.named_range()) {
-                let damage = Damage::new(range, &file.table, Some(&file.path), problem.as_str());
-                self.note_damage(&network, Proven::Nothing, vec![damage])?;
-            }
-            check.damaged.push(LakeError::DamagedFile { path: file.path, problem });
-        }
+        self.each_page(|files| {
+            files.into_iter().filter(|file| file.live).try_for_each(|file| self.check_file(file, &mut check))
+        })?;
         Ok(check)
+    }
+
+    fn check_file(&self, file: RegisteredFile, check: &mut FileCheck) -> Result<(), LakeError> {
+        check.live = check.live.saturating_add(1);
+        check.bytes = check.bytes.saturating_add(file.bytes);
+        let problem = match fs::metadata(&file.path) {
+            Ok(found) if found.len() == file.bytes => return Ok(()),
+            Ok(found) => format!("has {} bytes instead of {}", found.len(), file.bytes),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => "is missing".to_owned(),
+            Err(e) => format!("cannot be read ({e})"),
+        };
+        let known = NetworkName::new(&file.schema).ok().filter(|name| self.watermark(name).is_ok());
+        if let Some((network, range)) = known.zip(file.named_range()) {
+            let damage = Damage::new(range, &file.table, Some(&file.path), problem.as_str());
+            self.note_damage(&network, Proven::Nothing, vec![damage])?;
+        }
+        check.damaged.push(LakeError::DamagedFile { path: file.path, problem });
+        Ok(())
+    }
+
+    /// All files of the catalog, page by page: batches are committed in between.
+    fn each_page(
+        &self,
+        mut page: impl FnMut(Vec<RegisteredFile>) -> Result<(), LakeError>,
+    ) -> Result<(), LakeError> {
+        let mut next = Some(0);
+        while let Some(id) = next {
+            let (files, following) = self.ask(move |committer| committer.catalog.file_page(id))?;
+            page(files)?;
+            next = following;
+        }
+        Ok(())
     }
 }
 

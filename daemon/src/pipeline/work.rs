@@ -204,7 +204,10 @@ impl<'s> Chunks<'s> {
     /// Hands over the rows when they take at least so many bytes; says whether it did.
     pub(super) fn flush_when(&mut self, bytes: usize) -> Result<bool, LakeError> {
         let Some(last) = self.last.filter(|_| self.tables.bytes() >= bytes) else { return Ok(false) };
+        let room = self.tables.room();
         self.flush(last)?;
+        // Only now: the next rows take the memory that these gave back.
+        self.tables = self.settings.tables().with_room(&room);
         Ok(true)
     }
 
