@@ -49,7 +49,7 @@ impl Room {
 
     /// A little more, as no two chunks are the same, and never very much.
     pub(crate) fn with_spare(self) -> Self {
-        let spare = |n: usize| n.saturating_add(n / 4).min(Self::MOST);
+        let spare = |n: usize| n.saturating_add(n / 8).min(Self::MOST);
         Self { values: spare(self.values), text: spare(self.text) }
     }
 }
