@@ -1,6 +1,7 @@
 //! How long a start takes on a lake of many small files, FILES of them in every table: the state before merges come.
 
 #![allow(clippy::print_stdout, reason = "the figures of a suite are its output")]
+#![allow(clippy::indexing_slicing, reason = "a test that panics fails")]
 
 use std::{
     collections::BTreeMap,
@@ -238,8 +239,8 @@ fn a_start_on_many_files_takes_two_seconds_at_most() {
         assert!(sut.terminate().success());
     }
     let files = sut.reader().live_files(NETWORK).expect("the catalog can be read").len();
-    // No simulated ledger restores an entry; the lineage makes up for that table.
-    assert_eq!(files, SPECS.len() * usize::try_from(count).expect("it is small"));
+    // Few simulated ledgers restore an entry; the lineage makes up for that table.
+    assert!(files >= SPECS.len() * usize::try_from(count).expect("it is small"), "{files} files");
     let of = |index: usize| median(taken.iter().map(|times| times[index]).collect());
     let catalog = fs::metadata(path.join("catalog.sqlite")).map_or(0, |data| data.len());
     println!("| files per table | files | catalog MiB | READY s | first status s | files checked s |");

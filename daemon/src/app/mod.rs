@@ -3,7 +3,13 @@
 
 mod status;
 
-use std::{error::Error, io::ErrorKind, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use lake_core::{LedgerSeq, Network, tables::SPECS};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -17,10 +23,10 @@ use crate::{
     control::{self, ControlError, ControlSocket, History},
     lake::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
-        QueueSettings,
+        QueueSettings, extension_files,
     },
     pipeline::{self, NetworkState, NetworkTask, Progress, RowSettings, Shared, Start},
-    query::{QueryExecutor, QuerySettings},
+    query::{Prepared, QueryExecutor, QuerySettings},
     service, source,
     verify::Verifier,
 };
@@ -122,14 +128,15 @@ pub fn shared(settings: &Settings, lake: Arc<Lake>, cancel: CancellationToken) -
 /// Time for the committer to finish what is in the queue, after the pipelines ended.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
-fn query_settings(settings: &Settings, lake: &Lake) -> QuerySettings {
+fn query_settings(settings: &Settings, lake: &Path, extensions: &[PathBuf]) -> QuerySettings {
+    let extension_dir = extensions.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
     QuerySettings {
         memory_limit_bytes: settings.query.memory_bytes,
         threads: settings.query.threads,
         timeout: settings.query.timeout,
         max_rows: settings.query.max_rows,
         max_concurrent: settings.query.max_concurrent,
-        ..QuerySettings::for_lake(lake.path(), &lake.extension_dir())
+        ..QuerySettings::for_lake(lake, extension_dir)
     }
 }
 
@@ -146,12 +153,21 @@ fn open_lake(settings: &Settings) -> Result<Lake, LakeError> {
     Ok(lake)
 }
 
+/// What queries need and does not wait for the lake; blocking.
+fn prepare_queries(settings: &Settings) -> Result<Prepared, AppError> {
+    let extensions = extension_files(settings.lake.extension_dir.as_deref())?;
+    QueryExecutor::prepare(&query_settings(settings, &settings.lake.path, &extensions))
+        .map_err(|error| AppError::new(Exit::Internal, chain(&error)))
+}
+
 /// Runs the daemon until a signal stops it.
 ///
 /// # Errors
 /// What kept it from starting, or what went wrong while it stopped.
 pub async fn run(settings: Settings) -> Result<(), AppError> {
-    let opening = settings.clone();
+    let (opening, querying) = (settings.clone(), settings.clone());
+    // Each instance of DuckDB checks the extensions' signatures: both at once.
+    let queries = tokio::task::spawn_blocking(move || prepare_queries(&querying));
     let lake = tokio::task::spawn_blocking(move || open_lake(&opening))
         .await
         .map_err(|error| AppError::new(Exit::Internal, error))??;
@@ -175,14 +191,10 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     backfill.load();
     let followed = tasks.iter().map(|(task, _)| task.clone()).collect();
     let status = Arc::new(AppStatus::new(lake.clone(), followed, backfill.clone()));
-    let query = QueryExecutor::open(query_settings(&settings, &lake))
+    let prepared = queries.await.map_err(|error| AppError::new(Exit::Internal, error))??;
+    let query = QueryExecutor::attach(prepared, query_settings(&settings, lake.path(), lake.extensions()))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
-    if let Some(directory) = settings.socket.parent() {
-        tokio::fs::create_dir_all(directory).await.map_err(|error| {
-            AppError::new(Exit::Io, format!("cannot make {} for the socket: {error}", directory.display()))
-        })?;
-    }
-    let socket = ControlSocket::bind(&settings.socket).await?;
+    let socket = bind(&settings.socket).await?;
     let server = tokio::spawn(control::serve_on(
         socket,
         status.clone(),
@@ -252,6 +264,16 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         ));
     }
     Ok(())
+}
+
+/// The control socket, and its folder where that is missing.
+async fn bind(path: &Path) -> Result<ControlSocket, AppError> {
+    if let Some(directory) = path.parent() {
+        tokio::fs::create_dir_all(directory).await.map_err(|error| {
+            AppError::new(Exit::Io, format!("cannot make {} for the socket: {error}", directory.display()))
+        })?;
+    }
+    Ok(ControlSocket::bind(path).await?)
 }
 
 fn network_task(network: &NetworkSettings, read_ahead: &MemoryBudget) -> Result<NetworkTask, LakeError> {

@@ -272,10 +272,14 @@ impl Catalog {
         network: &str,
         seq: LedgerSeq,
     ) -> Result<Option<StoredLink>, LakeError> {
-        let sql = format!(
-            "SELECT ledger_hash, previous_ledger_hash FROM {} WHERE sequence = {seq}",
-            qualified(network, LEDGERS_TABLE)
-        );
+        // DuckLake would search the statistics of all files, which takes seconds when there are many.
+        let rows = match self.file_of(network, seq)? {
+            Some(path) => {
+                format!("read_parquet({}, hive_partitioning = false)", literal(&path.to_string_lossy()))
+            }
+            None => qualified(network, LEDGERS_TABLE),
+        };
+        let sql = format!("SELECT ledger_hash, previous_ledger_hash FROM {rows} WHERE sequence = {seq}");
         let found = self
             .rows("read a ledger's hashes", &sql, |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))?;
         let Some((hash, previous)) = found.into_iter().next() else { return Ok(None) };
@@ -286,6 +290,27 @@ impl Catalog {
                 problem: format!("network {network}: ledger {seq} has no readable hash: {e}"),
             }),
         }
+    }
+
+    /// The live file of our naming that holds a ledger; `None` when no name tells, or when rows of it were deleted.
+    fn file_of(&mut self, network: &str, seq: LedgerSeq) -> Result<Option<PathBuf>, LakeError> {
+        let inner = format!(
+            "SELECT s.path AS sp, s.path_is_relative AS sr, t.path AS tp, t.path_is_relative AS tr, f.path AS fp, \
+             f.path_is_relative AS fr FROM ducklake_schema s JOIN ducklake_table t ON t.schema_id = s.schema_id \
+             JOIN ducklake_data_file f ON f.table_id = t.table_id \
+             WHERE s.schema_name = {} AND t.table_name = {} AND s.end_snapshot IS NULL \
+             AND t.end_snapshot IS NULL AND f.end_snapshot IS NULL \
+             AND substr(f.path, 1, 10) <= '{seq:0>10}' AND substr(f.path, 12, 10) >= '{seq:0>10}' \
+             AND NOT EXISTS (SELECT 1 FROM ducklake_delete_file d WHERE d.data_file_id = f.data_file_id \
+             AND d.end_snapshot IS NULL)",
+            literal(network),
+            literal(LEDGERS_TABLE),
+            seq = seq.get()
+        );
+        let data = self.dirs().data();
+        let sql = sqlite(&inner, "sp, sr::BIGINT, tp, tr::BIGINT, fp, fr::BIGINT");
+        let paths = self.rows("look for a ledger's file", &sql, |r| path_of(&data, r))?;
+        Ok(paths.into_iter().find(|path| named_range(path).is_some_and(|range| range.contains(seq))))
     }
 
     /// Every file that the catalog names of a network, live or kept for older snapshots.

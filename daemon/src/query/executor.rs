@@ -132,18 +132,48 @@ fn lost() -> QueryError {
     QueryError::Internal { message: "the worker ended without an answer".to_owned() }
 }
 
+/// What queries need but for the lake.
+pub struct Prepared {
+    instance: Connection,
+    gate: Gate,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
+}
+
 impl QueryExecutor {
     /// Opens the instance and attaches the lake. Blocks; the lake must exist.
     ///
     /// # Errors
     /// [`QueryError::Open`] and [`QueryError::BadPath`].
     pub fn open(settings: QuerySettings) -> Result<Self, QueryError> {
-        let instance = instance::open(&settings)?;
+        Self::attach(Self::prepare(&settings)?, settings)
+    }
+
+    /// The first part of [`QueryExecutor::open`], for which the lake need not be there. Blocks.
+    ///
+    /// # Errors
+    /// [`QueryError::Open`] and [`QueryError::BadPath`].
+    pub fn prepare(settings: &QuerySettings) -> Result<Prepared, QueryError> {
+        let instance = instance::load(settings)?;
         let gate = Gate::open().map_err(|source| QueryError::Open {
             step: "open the instance that checks statements",
             catalog: settings.catalog.clone(),
             source,
         })?;
+        Ok(Prepared { instance, gate })
+    }
+
+    /// The rest of [`QueryExecutor::open`]. Blocks; the lake must exist.
+    ///
+    /// # Errors
+    /// [`QueryError::Open`] and [`QueryError::BadPath`].
+    pub fn attach(prepared: Prepared, settings: QuerySettings) -> Result<Self, QueryError> {
+        let Prepared { instance, gate } = prepared;
+        instance::attach(&instance, &settings)?;
         let shared = Shared {
             instance: Mutex::new(instance),
             gate,
