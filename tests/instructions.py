@@ -55,6 +55,11 @@ def read(path):
     return {(kind, stage): int(number) for kind, stage, number in lines}
 
 
+def compiler():
+    """The compiler that counts: another one makes other instructions."""
+    return subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def main():
     program, ledgers, path = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     budget = read(path) if path.exists() else {}
@@ -77,8 +82,12 @@ def main():
     print()
     if "--update" in sys.argv[4:]:
         rows = [f"{kind}\t{stage}\t{number}" for (kind, stage), number in found.items()]
-        path.write_text("\n".join(["ledgers\tstage\tinstructions", *rows]) + "\n")
+        path.write_text("\n".join([f"ledgers\tstage\tinstructions of {compiler()}", *rows]) + "\n")
         print(f"instructions: wrote {path}")
+        return
+    counted_by = path.read_text().splitlines()[0].rpartition(" of ")[2] if budget else compiler()
+    if counted_by != compiler():
+        print(f"\nSKIPPED: the figures are not judged: {path.name} was counted with {counted_by}, this is {compiler()}\n", file=sys.stderr)
         return
     for line in below:
         print(f"instructions: NOTE: lower the budget (make instructions UPDATE=1): {line}")
