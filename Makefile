@@ -21,7 +21,7 @@ LEDGERS ?= 200000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens fail-points crash-test fault-test reader-test lag-test startup-test headline chain-test long-test fuzz bench capacity bench-workers lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens fail-points crash-test fault-test reader-test lag-test startup-test headline chain-test long-test fuzz instructions bench capacity bench-workers lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,6 +83,10 @@ long-test: build ## LEDGERS=200000 simulated ledgers from 60,000,000 on by WORKE
 
 fuzz: ## throw damaged and invented ledgers at decoding and extraction, FUZZ_SECONDS=1800
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+instructions: deps ## instructions per ledger of each stage, counted by valgrind, against tests/instructions.tsv; UPDATE=1 sets it
+	$(CARGO) build --release -p stellar-lake --example stages
+	@tests/instructions.sh $(BIN) $(UPDATE)
 
 bench: build ## ledgers/s, rows/s, CPU by stage and table, memory, bytes against a bare decode, BENCH_RUNS=5
 	$(CARGO) build --release -p lake-core --example tables

@@ -1,6 +1,7 @@
 //! How long a start takes on a lake of many small files, FILES of them in every table: the state before merges come.
 
 #![allow(clippy::print_stdout, reason = "the figures of a suite are its output")]
+#![allow(clippy::indexing_slicing, reason = "a test that panics fails")]
 
 use std::{
     collections::BTreeMap,

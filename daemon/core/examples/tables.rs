@@ -21,6 +21,9 @@ use lake_core::{
 };
 use stellar_xdr::{LedgerCloseMeta, Limits, ReadXdr};
 
+/// Rows that are finished at once, in bytes: as in the pipeline.
+const CHUNK_BYTES: usize = 16 << 20;
+
 /// Time of each part, in the order in which the parts first came.
 #[derive(Default)]
 struct Parts(Vec<(&'static str, Duration)>);
@@ -55,10 +58,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes: usize = ledgers.iter().map(|raw| raw.xdr.len()).sum();
 
     let mut parts = Parts::default();
-    let mut rows = Vec::new();
+    let mut rows = vec![0; SPECS.len()];
+    let new = || TableSet::new(Stamps { era_id: None, version_label: "v1".into(), ingested_at_micros: 0 });
+    let mut set = new();
     for _ in 0..rounds {
-        let mut set =
-            TableSet::new(Stamps { era_id: None, version_label: "v1".into(), ingested_at_micros: 0 });
         for raw in &ledgers {
             let mut at = Instant::now();
             drop(black_box(LedgerCloseMeta::from_xdr(&raw.xdr, Limits::len(raw.xdr.len()))?));
@@ -68,20 +71,26 @@ fn main() -> Result<(), Box<dyn Error>> {
             set.extract_watched(&ledger, |part| at = parts.lap(part, at))?;
             at = Instant::now();
             drop(ledger);
-            parts.lap("drop", at);
+            at = parts.lap("drop", at);
+            if set.bytes() < CHUNK_BYTES {
+                continue;
+            }
+            count(&mut rows, &set);
+            let room = set.room();
+            drop(black_box(set.finish()));
+            set = new().with_room(&room);
+            parts.lap("finish the columns", at);
         }
-        rows = set.rows();
-        let at = Instant::now();
-        black_box(set.finish());
-        parts.lap("finish the columns", at);
     }
+    count(&mut rows, &set);
+    rows.iter_mut().for_each(|rows| *rows /= usize::try_from(rounds.max(1)).unwrap_or(1));
     println!("{} ledgers, {bytes} bytes of XDR, {rounds} rounds, one core\n", ledgers.len());
     println!("| part | rows | ns/row | us/ledger | of bare |\n|---|--:|--:|--:|--:|");
     let of_bare = parts.0.first().map_or(1.0, |(_, bare)| bare.as_secs_f64());
     let times = f64::from(rounds) * f64::from(u32::try_from(ledgers.len())?);
     let mut all = Duration::ZERO;
     let show = |part: &str, took: Duration| -> Result<(), Box<dyn Error>> {
-        let counted = SPECS.iter().zip(&rows).find(|(spec, _)| spec.name == part).map(|(_, (_, n))| *n);
+        let counted = SPECS.iter().zip(&rows).find(|(spec, _)| spec.name == part).map(|(_, n)| *n);
         let (count, each) = match counted {
             Some(0) => ("0".to_owned(), String::new()),
             Some(n) => {
@@ -101,6 +110,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     show("all but bare", all)
+}
+
+/// Adds the rows of a set.
+fn count(rows: &mut [usize], set: &TableSet) {
+    for (sum, (_, rows)) in rows.iter_mut().zip(set.rows()) {
+        *sum += rows;
+    }
 }
 
 /// Adds the ledgers of every file below a folder.

@@ -4,6 +4,8 @@
 
 mod cell;
 mod declare;
+mod nulls;
+mod plain;
 mod state;
 mod text;
 
@@ -14,10 +16,11 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use cell::text_cell;
 pub use cell::{
-    Account, Base64, Cell, ColumnBuilder, Contract, Hex32, Json, Muxed, Shown, Text, Timestamp, Word,
-    XdrBase64,
+    Account, Base64, Cell, ColumnBuilder, Contract, Hex32, Json, Muxed, Room, ScVal, ScVals, Shown, Text,
+    Timestamp, Word, Written, XdrBase64,
 };
 pub(crate) use declare::{column_name, is_bloom, table, trimmed};
+pub use plain::{BoolBuilder, NumberBuilder};
 pub use state::{LEDGERS_TABLE, StateSpec, TTL_TABLE};
 pub use text::TextBuilder;
 

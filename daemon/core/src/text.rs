@@ -8,14 +8,15 @@ mod claimants;
 pub(crate) mod details;
 mod json;
 mod number;
+pub(crate) mod put;
+pub(crate) mod sep51;
 mod strkey;
 
-use std::fmt;
-
-use base64::display::Base64Display;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use stellar_xdr as xdr;
+
+use crate::ledger::Hash32;
+use put::display_by_put;
 
 pub use asset::{AssetParts, contract_id, parse_asset, stellar_asset_contract};
 pub use cells::{AssetText, BalanceText, LossyText, Shows};
@@ -23,32 +24,49 @@ pub use claimants::claimants;
 pub(crate) use claimants::predicate;
 pub use json::Json;
 pub use number::{Decimal7, IsoTime, Price7, PriceRatio, Stroops, i128_of};
+pub use put::Put;
 pub use strkey::Strkey;
 
 /// Bytes as lower-case hex.
 #[derive(Clone, Copy, Debug)]
 pub struct Hex<'a>(pub &'a [u8]);
 
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |n: u8| char::from(DIGITS.get(usize::from(n)).copied().unwrap_or(b'?'));
-        let mut buffer = String::with_capacity(self.0.len() * 2);
-        for byte in self.0 {
-            buffer.push(digit(byte >> 4));
-            buffer.push(digit(byte & 15));
+impl Put for Hex<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
+        let (blocks, rest) = self.0.as_chunks::<32>();
+        for block in blocks {
+            Hash32(*block).put(to);
         }
-        f.write_str(&buffer)
+        for byte in rest {
+            to.extend_from_slice(&hex_digits(*byte));
+        }
     }
+}
+
+impl Put for Hash32 {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.0.map(hex_digits).as_flattened());
+    }
+}
+
+/// Arithmetic, not a table: it is done for many bytes at once.
+#[inline]
+const fn hex_digits(byte: u8) -> [u8; 2] {
+    const fn digit(n: u8) -> u8 {
+        n.wrapping_add(if n < 10 { b'0' } else { b'a' - 10 })
+    }
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
 /// Bytes as standard base64 with padding.
 #[derive(Clone, Copy, Debug)]
 pub struct Base64<'a>(pub &'a [u8]);
 
-impl fmt::Display for Base64<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Base64Display::new(self.0, &STANDARD).fmt(f)
+impl Put for Base64<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
+        // The encoder itself would make room for these bytes and not one more, each time.
+        to.reserve(base64_simd::STANDARD.encoded_length(self.0.len()));
+        base64_simd::STANDARD.encode_append(self.0, to);
     }
 }
 
@@ -64,15 +82,17 @@ impl<'a> Lossy<'a> {
     }
 }
 
-impl fmt::Display for Lossy<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Put for Lossy<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
+        if self.0.is_ascii() {
+            return to.extend_from_slice(self.0);
+        }
         for chunk in self.0.utf8_chunks() {
-            f.write_str(chunk.valid())?;
+            chunk.valid().put(to);
             for _ in chunk.invalid() {
-                f.write_str("\u{fffd}")?;
+                "\u{fffd}".put(to);
             }
         }
-        Ok(())
     }
 }
 
@@ -80,15 +100,18 @@ impl fmt::Display for Lossy<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct BalanceId<'a>(pub &'a xdr::ClaimableBalanceId);
 
-impl fmt::Display for BalanceId<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Put for BalanceId<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
         match self.0 {
             xdr::ClaimableBalanceId::ClaimableBalanceIdTypeV0(hash) => {
-                write!(f, "00000000{}", Hex(&hash.0))
+                "00000000".put(to);
+                Hex(&hash.0).put(to);
             }
         }
     }
 }
+
+display_by_put!(Hex<'_>, Base64<'_>, Lossy<'_>, BalanceId<'_>);
 
 /// The 64-hex id of a liquidity pool.
 pub fn pool_id(id: &xdr::PoolId) -> Hex<'_> {

@@ -194,12 +194,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let prepared = queries.await.map_err(|error| AppError::new(Exit::Internal, error))??;
     let query = QueryExecutor::attach(prepared, query_settings(&settings, lake.path(), lake.extensions()))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
-    if let Some(directory) = settings.socket.parent() {
-        tokio::fs::create_dir_all(directory).await.map_err(|error| {
-            AppError::new(Exit::Io, format!("cannot make {} for the socket: {error}", directory.display()))
-        })?;
-    }
-    let socket = ControlSocket::bind(&settings.socket).await?;
+    let socket = bind(&settings.socket).await?;
     let server = tokio::spawn(control::serve_on(
         socket,
         status.clone(),
@@ -269,6 +264,16 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         ));
     }
     Ok(())
+}
+
+/// The control socket, and its folder where that is missing.
+async fn bind(path: &Path) -> Result<ControlSocket, AppError> {
+    if let Some(directory) = path.parent() {
+        tokio::fs::create_dir_all(directory).await.map_err(|error| {
+            AppError::new(Exit::Io, format!("cannot make {} for the socket: {error}", directory.display()))
+        })?;
+    }
+    Ok(ControlSocket::bind(path).await?)
 }
 
 fn network_task(network: &NetworkSettings, read_ahead: &MemoryBudget) -> Result<NetworkTask, LakeError> {

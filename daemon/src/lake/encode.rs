@@ -4,7 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::{Array, Int64Array, RecordBatch, cast::AsArray, types::Int64Type};
 use arrow_schema::DataType;
-use lake_core::{Hash32, LedgerRange, schema::TableSpec};
+use lake_core::{
+    Hash32, LedgerRange,
+    schema::{TableSpec, fingerprint_of},
+};
 
 use crate::fail_point::Point;
 
@@ -32,6 +35,11 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// An encoder of files of a lake's directories; `specs` are the tables of every network.
+    pub fn new(dirs: LakeDirs, settings: EncodingSettings, specs: &'static [&'static TableSpec]) -> Self {
+        Self { dirs, settings, specs, fingerprint: fingerprint_of(specs) }
+    }
+
     /// Writes one durable Parquet file per non-empty table and the lineage file. Blocks on CPU and disk.
     ///
     /// # Errors

@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use lake_core::{
-    Hash32, LedgerSeq,
-    schema::{TableSpec, fingerprint_of},
-};
+use lake_core::{Hash32, LedgerSeq, schema::TableSpec};
 use tokio::sync::{oneshot, watch};
 
 use super::{
@@ -80,8 +77,7 @@ impl Lake {
         let catalog = Catalog::open(dirs.clone(), catalog_settings)?;
         let queue = WriteQueue::new(&settings.queue);
         let networks: Networks = Arc::new(RwLock::new(BTreeMap::new()));
-        let encoder =
-            Encoder { dirs, settings: settings.encoding.clone(), specs, fingerprint: fingerprint_of(specs) };
+        let encoder = Encoder::new(dirs, settings.encoding.clone(), specs);
         let damage = Arc::new(DamageLog::new(encoder.dirs.jobs()));
         let committer = Committer::new(
             catalog,

@@ -41,10 +41,7 @@ pub async fn run_chunks(
     while let Some(working) = bulk.working.pop_front() {
         let Working { chunk, sealed } = working;
         let failed = match sealed.await? {
-            Ok(sealed) => match bulk.commit(&chunk, sealed).await {
-                Ok(()) => None,
-                Err(error) => Some(error),
-            },
+            Ok(sealed) => bulk.commit(&chunk, sealed).await.err(),
             Err(error) => Some(bulk.keep_what_passed(&chunk, error).await),
         };
         if shared.cancel.is_cancelled() {

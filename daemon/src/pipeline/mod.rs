@@ -35,6 +35,7 @@ pub use quarantine::keep as keep_evidence;
 pub use range::{RangeEnd, run_range};
 pub(crate) use supervise::delays;
 pub use supervise::{Start, first_ledger, supervise};
+pub use work::CHUNK_BYTES;
 
 /// What every pipeline of the process shares.
 #[derive(Clone, Debug)]

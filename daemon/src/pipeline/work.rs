@@ -3,7 +3,10 @@
 
 use std::mem;
 
-use lake_core::{Hash32, LedgerRange, LedgerSeq, RawLedger, decode, tables::TableSet};
+use lake_core::{
+    Hash32, LedgerRange, LedgerSeq, RawLedger, decode,
+    tables::{TableRoom, TableSet},
+};
 
 use super::{
     NetworkTask, RowSettings, Shared,
@@ -19,7 +22,7 @@ use crate::{
 /// Rows that are built before they are handed to the encoder, in bytes. Each of the 380 columns has an encoder with hash
 /// tables of its own, which leave the core's cache between two chunks: at 1 MB encoding took 1.4 times as long. At 100 MB the
 /// allocator fetched fresh pages for each batch.
-pub(super) const CHUNK_BYTES: usize = 16 << 20;
+pub const CHUNK_BYTES: usize = 16 << 20;
 
 /// Rows per table.
 pub(super) type TableRows = Vec<(&'static str, u64)>;
@@ -144,6 +147,8 @@ pub(super) struct Chunks<'s> {
     settings: &'s RowSettings,
     encoder: BatchEncoder,
     pub(super) tables: TableSet,
+    /// What the rows took that were handed over last, until the next ones come.
+    room: Option<TableRoom>,
     start: LedgerSeq,
     last: Option<LedgerSeq>,
     rows: TableRows,
@@ -164,6 +169,7 @@ impl<'s> Chunks<'s> {
             settings,
             encoder,
             tables,
+            room: None,
             start,
             last: None,
             rows: Vec::new(),
@@ -185,6 +191,10 @@ impl<'s> Chunks<'s> {
             decode::verify_link(previous, &ledger)?;
         }
         self.cpu.decode += self.laps.lap();
+        // Only now: they take the memory that the rows before gave back, and a chunk that waits holds none.
+        if let Some(room) = self.room.take() {
+            self.tables = self.settings.tables().with_room(&room);
+        }
         self.tables.extract(&ledger)?;
         self.cpu.extract += self.laps.lap();
         self.last = Some(raw.seq);
@@ -194,7 +204,10 @@ impl<'s> Chunks<'s> {
     /// Hands over the rows when they take at least so many bytes; says whether it did.
     pub(super) fn flush_when(&mut self, bytes: usize) -> Result<bool, LakeError> {
         let Some(last) = self.last.filter(|_| self.tables.bytes() >= bytes) else { return Ok(false) };
+        let room = self.tables.room();
         self.flush(last)?;
+        // Only now: the next rows take the memory that these gave back.
+        self.tables = self.settings.tables().with_room(&room);
         Ok(true)
     }
 
@@ -216,6 +229,7 @@ impl<'s> Chunks<'s> {
     /// Hands over the rows of the ledgers up to `last`.
     fn flush(&mut self, last: LedgerSeq) -> Result<(), LakeError> {
         let Some(range) = LedgerRange::new(self.start, last) else { return Ok(()) };
+        self.room = Some(self.tables.room());
         let tables = mem::replace(&mut self.tables, self.settings.tables()).finish();
         for (spec, rows) in &tables {
             if self.only.as_ref().is_some_and(|only| !only.contains(&spec.name)) {

@@ -130,7 +130,7 @@ struct Slot<'l> {
 
 #[derive(Default)]
 struct Fold<'l> {
-    slots: IndexMap<EntryKey<'l>, Slot<'l>>,
+    slots: IndexMap<EntryKey<'l>, Slot<'l>, ahash::RandomState>,
     restored: Vec<(EntryKey<'l>, &'l xdr::LedgerEntry)>,
 }
 

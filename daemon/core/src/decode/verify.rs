@@ -110,7 +110,7 @@ pub(super) fn pair_up(
     }
     let network_id = network.id();
     let total = count(results.len());
-    let mut by_hash: HashMap<Hash32, Entry> =
+    let mut by_hash: HashMap<Hash32, Entry, ahash::RandomState> =
         set.entries.into_iter().map(|entry| (entry.hash(network_id), entry)).collect();
     if !results.is_empty() && !results.iter().any(|result| by_hash.contains_key(&result.hash)) {
         return Err(DecodeError::Passphrase {

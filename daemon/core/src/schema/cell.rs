@@ -1,18 +1,20 @@
 //! How one kind of value becomes one column: storage is decided here and nowhere else.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
 use arrow_array::{
     ArrayRef,
-    builder::{ArrayBuilder, BooleanBuilder, PrimitiveBuilder},
-    types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type},
+    types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type},
 };
 use arrow_schema::{DataType, TimeUnit};
 use serde::Serialize;
-use stellar_xdr::WriteXdr;
+use stellar_xdr::{self as xdr, WriteXdr};
 
-use super::text::TextBuilder;
-use crate::{ledger::Hash32, text::Strkey};
+use super::plain::{BoolBuilder, NumberBuilder};
+use crate::{
+    ledger::Hash32,
+    text::{Put, Strkey},
+};
 
 /// Builds the column of a [`Cell`].
 pub trait ColumnBuilder: Default + fmt::Debug {
@@ -24,46 +26,31 @@ pub trait ColumnBuilder: Default + fmt::Debug {
     fn is_full(&self) -> bool {
         false
     }
+    /// What the values and NULLs so far have taken.
+    fn room(&self) -> Room;
+    /// Makes room for so much in an empty column.
+    fn reserve(&mut self, room: Room);
     /// The finished array.
     fn finish(self) -> ArrayRef;
 }
 
-impl<T: ArrowPrimitiveType + fmt::Debug> ColumnBuilder for PrimitiveBuilder<T> {
-    fn append_null(&mut self) {
-        Self::append_null(self);
-    }
-    fn bytes(&self) -> usize {
-        self.len().saturating_mul(size_of::<T::Native>())
-    }
-    fn finish(mut self) -> ArrayRef {
-        Arc::new(Self::finish(&mut self))
-    }
+/// How much a column holds, for the next one like it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    /// Values, and the NULLs before the last of them.
+    pub values: usize,
+    /// Bytes of text.
+    pub text: usize,
 }
 
-impl ColumnBuilder for BooleanBuilder {
-    fn append_null(&mut self) {
-        Self::append_null(self);
-    }
-    fn bytes(&self) -> usize {
-        self.len() / 8
-    }
-    fn finish(mut self) -> ArrayRef {
-        Arc::new(Self::finish(&mut self))
-    }
-}
+impl Room {
+    /// Most bytes of text, and most values, that room is made for.
+    const MOST: usize = 1 << 20;
 
-impl ColumnBuilder for TextBuilder {
-    fn append_null(&mut self) {
-        Self::append_null(self);
-    }
-    fn bytes(&self) -> usize {
-        Self::bytes(self)
-    }
-    fn is_full(&self) -> bool {
-        Self::is_full(self)
-    }
-    fn finish(self) -> ArrayRef {
-        Self::finish(self)
+    /// A little more, as no two chunks are the same, and never very much.
+    pub(crate) fn with_spare(self) -> Self {
+        let spare = |n: usize| n.saturating_add(n / 4).min(Self::MOST);
+        Self { values: spare(self.values), text: spare(self.text) }
     }
 }
 
@@ -91,6 +78,7 @@ impl<K: Cell> Cell for Option<K> {
     fn data_type() -> DataType {
         K::data_type()
     }
+    #[inline]
     fn append(value: Self::Value<'_>, to: &mut Self::Builder) {
         match value {
             Some(value) => K::append(value, to),
@@ -108,6 +96,7 @@ macro_rules! plain_cell {
             fn data_type() -> DataType {
                 $data_type
             }
+            #[inline]
             fn append(value: Self::Value<'_>, to: &mut Self::Builder) {
                 to.append_value(value);
             }
@@ -115,15 +104,15 @@ macro_rules! plain_cell {
     };
 }
 
-plain_cell!(i32, i32, PrimitiveBuilder<Int32Type>, "INTEGER", DataType::Int32);
-plain_cell!(u32, u32, PrimitiveBuilder<UInt32Type>, "UINTEGER", DataType::UInt32);
-plain_cell!(i64, i64, PrimitiveBuilder<Int64Type>, "BIGINT", DataType::Int64);
-plain_cell!(f64, f64, PrimitiveBuilder<Float64Type>, "DOUBLE", DataType::Float64);
-plain_cell!(bool, bool, BooleanBuilder, "BOOLEAN", DataType::Boolean);
+plain_cell!(i32, i32, NumberBuilder<Int32Type>, "INTEGER", DataType::Int32);
+plain_cell!(u32, u32, NumberBuilder<UInt32Type>, "UINTEGER", DataType::UInt32);
+plain_cell!(i64, i64, NumberBuilder<Int64Type>, "BIGINT", DataType::Int64);
+plain_cell!(f64, f64, NumberBuilder<Float64Type>, "DOUBLE", DataType::Float64);
+plain_cell!(bool, bool, BoolBuilder, "BOOLEAN", DataType::Boolean);
 plain_cell!(
     Timestamp,
     i64,
-    PrimitiveBuilder<TimestampMicrosecondType>,
+    NumberBuilder<TimestampMicrosecondType>,
     "TIMESTAMP",
     DataType::Timestamp(TimeUnit::Microsecond, None)
 );
@@ -161,12 +150,16 @@ text_cell!(
     Text, Cow<'l, str>, |value, to| to.push(&value)
 );
 text_cell!(
+    /// Text that was written as UTF-8 bytes.
+    Written, &'l [u8], |value, to| to.push_bytes(value)
+);
+text_cell!(
     /// One of a fixed set of words.
     Word, &'static str, |value, to| to.push(value)
 );
 text_cell!(
     /// A hash as 64 lower-case hex digits.
-    Hex32, Hash32, |value, to| to.push_hex(&value.0)
+    Hex32, Hash32, |value, to| to.put(value)
 );
 text_cell!(
     /// Standard base64, padded, of original bytes.
@@ -178,22 +171,30 @@ text_cell!(
 );
 text_cell!(
     /// An account's ed25519 key as its `G...` strkey.
-    Account, [u8; 32], |value, to| to.push(Strkey::account(value).as_str())
+    Account, [u8; 32], |value, to| to.put(Strkey::account(value))
 );
 text_cell!(
     /// A muxed account, id and ed25519 key, as its `M...` strkey.
     Muxed, (u64, [u8; 32]),
-    |value, to| to.push(Strkey::muxed_account(value.0, value.1).as_str())
+    |value, to| to.put(Strkey::muxed_account(value.0, value.1))
 );
 text_cell!(
     /// A contract id as its `C...` strkey.
-    Contract, [u8; 32], |value, to| to.push(Strkey::contract(value).as_str())
+    Contract, [u8; 32], |value, to| to.put(Strkey::contract(value))
 );
 text_cell!(
     /// Compact JSON of a borrowed value; of an XDR value it is SEP-51.
     Json<T: Serialize>, &'l T, |value, to| to.push_json(value)
 );
 text_cell!(
-    /// The `Display` of an owned value.
-    Shown<T: fmt::Display>, T, |value, to| to.push_display(value)
+    /// SEP-51 JSON of a contract's value.
+    ScVal, &'l xdr::ScVal, |value, to| to.push_value(value)
+);
+text_cell!(
+    /// SEP-51 JSON array of contracts' values.
+    ScVals, &'l [xdr::ScVal], |value, to| to.push_values(value)
+);
+text_cell!(
+    /// The text of an owned value.
+    Shown<T: Put>, T, |value, to| to.put(value)
 );

@@ -96,6 +96,27 @@ macro_rules! table {
                 None
             }
 
+            /// Adds what each column holds to `to`.
+            pub(crate) fn room(&self, to: &mut Vec<$crate::schema::Room>) {
+                use $crate::schema::ColumnBuilder as B;
+                to.extend([
+                    $(B::room(&self.$a),)* B::room(&self.ledger_range), $(B::room(&self.$b),)*
+                    B::room(&self.era_id), B::room(&self.version_label), $(B::room(&self.$c),)*
+                ]);
+            }
+
+            /// Makes room in each column for what `room` said of it.
+            pub(crate) fn reserve(&mut self, room: &mut impl Iterator<Item = $crate::schema::Room>) {
+                use $crate::schema::ColumnBuilder as B;
+                let mut next = || room.next().unwrap_or_default();
+                $(B::reserve(&mut self.$a, next());)*
+                B::reserve(&mut self.ledger_range, next());
+                $(B::reserve(&mut self.$b, next());)*
+                B::reserve(&mut self.era_id, next());
+                B::reserve(&mut self.version_label, next());
+                $(B::reserve(&mut self.$c, next());)*
+            }
+
             /// The rows as one record batch of the schema of `SPEC`.
             pub fn finish(self) -> arrow_array::RecordBatch {
                 use $crate::schema::ColumnBuilder as B;
@@ -103,7 +124,10 @@ macro_rules! table {
                     $(B::finish(self.$a),)* B::finish(self.ledger_range), $(B::finish(self.$b),)*
                     B::finish(self.era_id), B::finish(self.version_label), $(B::finish(self.$c),)*
                 ];
-                arrow_array::RecordBatch::try_new(SPEC.arrow_schema(), columns)
+                // Hundreds of small allocations, the same for each chunk.
+                static SCHEMA: std::sync::LazyLock<arrow_schema::SchemaRef> =
+                    std::sync::LazyLock::new(|| SPEC.arrow_schema());
+                arrow_array::RecordBatch::try_new(std::sync::Arc::clone(&SCHEMA), columns)
                     .expect("push and stamp append once to every column, of the type that the schema names")
             }
         }

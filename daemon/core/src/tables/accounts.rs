@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     changes::entry,
-    schema::{Account, Base64, Text, Timestamp, table},
+    schema::{Account, Base64, Timestamp, Written, table},
     text::{Json, Lossy, LossyText, key_of, strkey_of},
 };
 
@@ -56,7 +56,7 @@ table! {
         /// Whether the account may claw its assets back.
         auth_clawback_enabled: bool,
         /// Signers beside the account's own key: JSON array of key, weight and sponsor; NULL when there are none.
-        signers: Option<Text>,
+        signers: Option<Written>,
         /// Account that pays the account's reserve, G...; NULL when it pays itself.
         sponsor_account: Option<Account>,
         /// Close time of the ledger, UTC.
@@ -135,7 +135,7 @@ fn push(
         auth_revocable: account.flags & 2 != 0,
         auth_immutable: account.flags & 4 != 0,
         auth_clawback_enabled: account.flags & 8 != 0,
-        signers: signers(account, json).map(Into::into),
+        signers: signers(account, json),
         sponsor_account: state.sponsor,
         created_at: state.closed_at,
         updated_at: state.closed_at,
@@ -155,7 +155,7 @@ fn push(
 }
 
 /// The signers as JSON, in the order of the entry; `None` when there are none.
-fn signers<'j>(account: &xdr::AccountEntry, json: &'j mut Json) -> Option<&'j str> {
+fn signers<'j>(account: &xdr::AccountEntry, json: &'j mut Json) -> Option<&'j [u8]> {
     if account.signers.is_empty() {
         return None;
     }
@@ -168,5 +168,5 @@ fn signers<'j>(account: &xdr::AccountEntry, json: &'j mut Json) -> Option<&'j st
             }
         });
     });
-    Some(json.as_str())
+    Some(json.as_bytes())
 }

@@ -1,10 +1,13 @@
 //! What the tables of evicted and of restored keys say of a key.
 
-use std::fmt;
-
 use stellar_xdr as xdr;
 
-use crate::{changes::EntryKey, schema::text_cell, text::Hex, words};
+use crate::{
+    changes::EntryKey,
+    schema::text_cell,
+    text::{Hex, Put},
+    words,
+};
 
 /// A key of contract data or code: what can be evicted and restored. TTLs go with theirs.
 #[derive(Debug)]
@@ -52,16 +55,16 @@ pub enum Owner<'l> {
     Code(&'l xdr::Hash),
 }
 
-impl fmt::Display for Owner<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Put for Owner<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
         match self {
-            Self::Contract(address) => address.fmt(f),
-            Self::Code(hash) => Hex(&hash.0).fmt(f),
+            Self::Contract(address) => address.put(to),
+            Self::Code(hash) => Hex(&hash.0).put(to),
         }
     }
 }
 
 text_cell!(
     /// C... or G... of the owner of data, 64 hex digits for the hash of code.
-    OwnerText, Owner<'l>, |value, to| to.push_display(value)
+    OwnerText, Owner<'l>, |value, to| to.put(value)
 );

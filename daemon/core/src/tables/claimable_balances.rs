@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     changes::entry,
-    schema::{Account, Text, Timestamp, Word, table},
+    schema::{Account, Timestamp, Word, Written, table},
     text::{AssetParts, BalanceText, Json, LossyText, claimants, key_of},
     words,
 };
@@ -46,7 +46,7 @@ table! {
     era_id; version_label;
     columns {
         /// Who may claim it: JSON array of destination and predicate, in Horizon's form.
-        claimants: Text,
+        claimants: Written,
         /// Whether the issuer may claw it back.
         clawback_enabled: bool,
         /// Ledger that last changed the entry.
@@ -82,7 +82,7 @@ pub(crate) fn extract(input: &Input<'_>, out: &mut Columns) -> Result<(), Extrac
             claimants_count: fit(input.ledger.seq, SPEC.name, "claimants_count", balance.claimants.len())?,
             flags: int(input, &SPEC, "flags", flags)?,
             created_at: state.closed_at,
-            claimants: json.as_str().into(),
+            claimants: json.as_bytes(),
             clawback_enabled: flags & 1 != 0,
             last_modified_ledger: state.modified(input, &SPEC)?,
             ledger_entry_change: state.ledger_entry_change,

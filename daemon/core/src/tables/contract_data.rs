@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     changes::EntryKey,
-    schema::{Account, Hex32, Json, Shown, Timestamp, Word, XdrBase64, table},
+    schema::{Account, Hex32, ScVal, Shown, Timestamp, Word, XdrBase64, table},
     text::{AssetParts, LossyText, Shows, key_of},
     words,
 };
@@ -63,9 +63,9 @@ table! {
     era_id; version_label;
     columns {
         /// Key of the entry, SEP-51 JSON.
-        key: Json<xdr::ScVal>,
+        key: ScVal,
         /// Value of the entry, SEP-51 JSON; NULL for evictions.
-        val: Option<Json<xdr::ScVal>>,
+        val: Option<ScVal>,
         /// Name of the token, from the instance of an asset's contract; NULL for others.
         token_name: Option<LossyText>,
         /// Symbol of the token; NULL as above.

@@ -7,14 +7,13 @@ mod encoded;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 use stellar_xdr as xdr;
 
 use super::{ExtractError, Input};
 use crate::{
     decode::{Ledger, Transaction},
-    schema::{Base64, Contract, Hex32, Json, Shown, Timestamp, Word, table},
+    schema::{Base64, Contract, Hex32, ScVal, ScVals, Shown, Timestamp, Word, table},
+    text::{Put, put::digits},
 };
 use encoded::{Encoded, TopicText, TopicsBase64};
 
@@ -43,11 +42,11 @@ table! {
         /// Topics: JSON array of base64 XDR.
         topics_json: TopicsBase64,
         /// Topics: JSON array of SEP-51 values.
-        topics_decoded: Json<xdr::VecM<xdr::ScVal>>,
+        topics_decoded: ScVals,
         /// Value of the event, base64 XDR.
         data_xdr: Base64,
         /// Value of the event, SEP-51 JSON.
-        data_decoded: Json<xdr::ScVal>,
+        data_decoded: ScVal,
         /// Number of topics.
         topic_count: i32,
         /// Position of the operation in its transaction, from 0; NULL for events of transactions and for diagnostics.
@@ -111,14 +110,16 @@ pub struct EventId {
     is_diagnostic: bool,
 }
 
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { toid, counter, is_diagnostic } = self;
-        if *is_diagnostic {
-            write!(f, "{toid:019}-d{counter:09}")
-        } else {
-            write!(f, "{toid:019}-{counter:010}")
+impl Put for EventId {
+    fn put(&self, to: &mut Vec<u8>) {
+        let Self { toid, counter, is_diagnostic } = *self;
+        if toid < 0 {
+            to.push(b'-');
         }
+        digits(toid.unsigned_abs(), if toid < 0 { 18 } else { 19 }, to);
+        to.extend_from_slice(if is_diagnostic { b"-d" } else { b"-" });
+        // No list is longer than 64 bits can count.
+        digits(u64::try_from(counter).unwrap_or(u64::MAX), if is_diagnostic { 9 } else { 10 }, to);
     }
 }
 

@@ -22,7 +22,7 @@ use stellar_xdr::{self as xdr, OperationBody as Body};
 use super::{ExtractError, Input};
 use crate::{
     decode::{Ledger, Transaction},
-    schema::{Account, Hex32, Muxed, Shown, Text, Timestamp, Word, table},
+    schema::{Account, Hex32, Muxed, Shown, Text, Timestamp, Word, Written, table},
     text::{self, LossyText},
 };
 use emit::{Effects, Op};
@@ -80,7 +80,7 @@ table! {
         /// SEP-35 id of the operation.
         operation_id: i64,
         /// All that Horizon's `details` holds for the effect, JSON.
-        details_json: Text,
+        details_json: Written,
         /// Muxed address of the account, M...; NULL where it is none.
         account_muxed: Option<Muxed>,
         /// Amount of an effect that comes from a contract event, stroops, exactly.

@@ -1,7 +1,5 @@
 //! Keys of contract data and code that a ledger evicted from the live state (CAP-46-12, CAP-62).
 
-use stellar_xdr as xdr;
-
 use super::{
     ExtractError, Input,
     archive::{ArchiveKey, OwnerText},
@@ -9,7 +7,7 @@ use super::{
 };
 use crate::{
     changes::EntryKey,
-    schema::{Hex32, Json, Timestamp, Word, table},
+    schema::{Hex32, ScVal, Timestamp, Word, table},
 };
 
 table! {
@@ -37,7 +35,7 @@ table! {
     era_id; version_label;
     columns {
         /// Key of the data, SEP-51 JSON; NULL for code.
-        key: Option<Json<xdr::ScVal>>,
+        key: Option<ScVal>,
     }
 }
 

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use crate::{changes::Changes, decode::Ledger, ledger::LedgerSeq, schema::TableSpec};
+use crate::{
+    changes::Changes,
+    decode::Ledger,
+    ledger::LedgerSeq,
+    schema::{Room, TableSpec},
+};
 
 pub mod account_data;
 pub mod account_signers;
@@ -82,6 +87,10 @@ impl<'l> Input<'l> {
     }
 }
 
+/// How much each column of a set of tables holds, for [`TableSet::with_room`].
+#[derive(Clone, Debug, Default)]
+pub struct TableRoom(Vec<Room>);
+
 /// Lists the tables; a new one is a module above and a word below.
 macro_rules! tables {
     ($($table:ident),+ $(,)?) => {
@@ -109,6 +118,21 @@ macro_rules! tables {
             #[must_use]
             pub fn with_raw_xdr(self, raw_xdr: bool) -> Self {
                 Self { raw_xdr, ..self }
+            }
+
+            /// The same, with room for about as much as another set held: growing step by step copies everything twice.
+            #[must_use]
+            pub fn with_room(mut self, room: &TableRoom) -> Self {
+                let mut room = room.0.iter().map(|column| column.with_spare());
+                $(self.$table.reserve(&mut room);)+
+                self
+            }
+
+            /// How much the set holds.
+            pub fn room(&self) -> TableRoom {
+                let mut room = Vec::with_capacity(512);
+                $(self.$table.room(&mut room);)+
+                TableRoom(room)
             }
 
             /// Appends the rows of one ledger to every table.

@@ -16,7 +16,7 @@ use super::{ExtractError, Input};
 use crate::{
     decode::{Ledger, Transaction},
     ledger::Hash32,
-    schema::{Account, Base64, Hex32, Json, Muxed, Shown, Text, Timestamp, Word, table},
+    schema::{Account, Base64, Hex32, Muxed, ScVals, Shown, Timestamp, Word, Written, table},
     text::{self, AssetText, BalanceText, LossyText, PriceRatio, Shows},
 };
 use outcome::Outcome;
@@ -155,11 +155,11 @@ table! {
         /// Position of the transaction in apply order, from 1.
         application_order: i32,
         /// All that Horizon's `details` holds for the operation, JSON.
-        details_json: Text,
+        details_json: Written,
         /// Contract function that is called.
         function_name: Option<LossyText>,
         /// Arguments of the called function or constructor: JSON array of SEP-51 values.
-        arguments: Option<Json<xdr::VecM<xdr::ScVal>>>,
+        arguments: Option<ScVals>,
         /// Inflation destination that set_options sets, G...
         inflation_dest: Option<Account>,
         /// Signer that set_options sets or revoke_sponsorship names: G, T, X or P...
@@ -169,7 +169,7 @@ table! {
         /// Flags that set_trust_line_flags clears.
         clear_trust_line_flags: Option<i32>,
         /// Assets between the two ends of a path payment: JSON array.
-        path: Option<Text>,
+        path: Option<Written>,
         /// Highest amount that path_payment_strict_receive may take, stroops.
         source_max: Option<i64>,
         /// Numerator of the price.
@@ -271,9 +271,9 @@ fn push(
 ) -> Result<(), String> {
     let cx = Context::new(ledger, tx, index, operation)?;
     details.clear();
-    let path = details::write(details, &cx)?.and_then(|range| details.as_str().get(range));
+    let path = details::write(details, &cx)?.and_then(|range| details.as_bytes().get(range));
     let contract = columns::contract(&cx)?;
-    let row = columns::row(&cx, details.as_str(), path, contract.as_ref())?;
+    let row = columns::row(&cx, details.as_bytes(), path, contract.as_ref())?;
     out.push(row);
     Ok(())
 }

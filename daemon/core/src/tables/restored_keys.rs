@@ -1,13 +1,11 @@
 //! Keys of contract data and code that a ledger restored (CAP-62, CAP-66).
 
-use stellar_xdr as xdr;
-
 use super::{
     ExtractError, Input,
     archive::{ArchiveKey, OwnerText},
     state::key_hash,
 };
-use crate::schema::{Hex32, Json, Timestamp, Word, table};
+use crate::schema::{Hex32, ScVal, Timestamp, Word, table};
 
 table! {
     /// One row per entry of contract data or code that a ledger restored, by its own operation or with the call of a
@@ -37,7 +35,7 @@ table! {
     era_id; version_label;
     columns {
         /// Key of the data, SEP-51 JSON; NULL for code.
-        key: Option<Json<xdr::ScVal>>,
+        key: Option<ScVal>,
         /// Ledger that last changed the entry before it was archived; with protocol 23 also the one that restored it.
         last_modified_ledger: i64,
     }

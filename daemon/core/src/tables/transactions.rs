@@ -11,7 +11,7 @@ use super::{ExtractError, Input, fit};
 use crate::{
     decode::{Fees, Ledger, Transaction, account_key},
     schema::{Account, Base64, Contract, Hex32, Json, Muxed, Timestamp, Word, table, text_cell},
-    text::Lossy,
+    text::{Hex, Lossy},
     words,
 };
 
@@ -19,9 +19,9 @@ text_cell!(
     /// A memo's content: text, decimal id or hex hash.
     MemoText, &'l xdr::Memo, |memo, to| match memo {
         xdr::Memo::None => {}
-        xdr::Memo::Text(text) => to.push_display(Lossy(text.as_slice())),
-        xdr::Memo::Id(id) => to.push_display(id),
-        xdr::Memo::Hash(hash) | xdr::Memo::Return(hash) => to.push_hex(&hash.0),
+        xdr::Memo::Text(text) => to.put(Lossy(text.as_slice())),
+        xdr::Memo::Id(id) => to.put(id),
+        xdr::Memo::Hash(hash) | xdr::Memo::Return(hash) => to.put(Hex(&hash.0)),
     }
 );
 

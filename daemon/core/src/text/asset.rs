@@ -1,10 +1,8 @@
 //! Assets as text, and the contracts that stand for them.
 
-use std::fmt;
-
 use stellar_xdr::{self as xdr, WriteXdr};
 
-use super::{Lossy, strkey_of};
+use super::{Lossy, Put, put::display_by_put, strkey_of};
 use crate::ledger::Hash32;
 
 /// What the columns say of an asset. Shown as `native` or `CODE:ISSUER`.
@@ -89,14 +87,20 @@ impl<'a> From<&'a xdr::TrustLineAsset> for AssetParts<'a> {
     }
 }
 
-impl fmt::Display for AssetParts<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Put for AssetParts<'_> {
+    fn put(&self, to: &mut Vec<u8>) {
         match self.credit {
-            Some((code, issuer)) => write!(f, "{code}:{}", strkey_of(issuer)),
-            None => f.write_str(crate::words::asset_type(self.ty)),
+            Some((code, issuer)) => {
+                code.put(to);
+                to.push(b':');
+                strkey_of(issuer).put(to);
+            }
+            None => crate::words::asset_type(self.ty).put(to),
         }
     }
 }
+
+display_by_put!(AssetParts<'_>);
 
 /// Only the padding at the end goes: a NUL inside a code stays.
 fn trim(code: &[u8]) -> Lossy<'_> {

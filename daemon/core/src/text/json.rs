@@ -1,11 +1,11 @@
 //! A small JSON writer over one reused buffer: operation details are written by the thousand per second.
 
-use std::fmt::{self, Write};
+use super::{Hex, Put};
 
 /// Writes one JSON value into a buffer that is kept between values. Commas are its own business.
 #[derive(Debug, Default)]
 pub struct Json {
-    out: String,
+    out: Vec<u8>,
     comma: bool,
 }
 
@@ -17,35 +17,35 @@ impl Json {
     }
 
     /// What was written so far.
-    pub fn as_str(&self) -> &str {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.out
     }
 
     /// Writes an object whose fields `fields` writes.
     pub fn object(&mut self, fields: impl FnOnce(&mut Self)) {
-        self.open('{');
+        self.open(b'{');
         fields(self);
-        self.close('}');
+        self.close(b'}');
     }
 
     /// Writes an array with one element per item.
     pub fn array<T>(&mut self, items: impl IntoIterator<Item = T>, mut element: impl FnMut(&mut Self, T)) {
-        self.open('[');
+        self.open(b'[');
         for item in items {
             element(self, item);
         }
-        self.close(']');
+        self.close(b']');
     }
 
     /// Begins an object or array, for those whose content can fail; [`Self::close`] ends it.
-    pub fn open(&mut self, bracket: char) {
+    pub fn open(&mut self, bracket: u8) {
         self.separate();
         self.out.push(bracket);
         self.comma = false;
     }
 
     /// Ends what [`Self::open`] began.
-    pub fn close(&mut self, bracket: char) {
+    pub fn close(&mut self, bracket: u8) {
         self.out.push(bracket);
         self.comma = true;
     }
@@ -58,18 +58,18 @@ impl Json {
     /// Writes the name of a field in two parts.
     pub fn key_with(&mut self, prefix: &str, name: &str) -> &mut Self {
         self.separate();
-        self.out.push('"');
-        self.out.push_str(prefix);
-        self.out.push_str(name);
-        self.out.push_str("\":");
+        self.out.push(b'"');
+        prefix.put(&mut self.out);
+        name.put(&mut self.out);
+        self.out.extend_from_slice(b"\":");
         self.comma = false;
         self
     }
 
     /// A number, `true`, `false` or JSON that is ready.
-    pub fn bare(&mut self, value: impl fmt::Display) {
+    pub fn bare(&mut self, value: impl Put) {
         self.separate();
-        put(&mut self.out, value);
+        value.put(&mut self.out);
     }
 
     /// `null`.
@@ -78,49 +78,54 @@ impl Json {
     }
 
     /// A string that holds nothing to escape: addresses, amounts, hex, base64, words.
-    pub fn plain(&mut self, value: impl fmt::Display) {
+    pub fn plain(&mut self, value: impl Put) {
         self.separate();
-        self.out.push('"');
-        put(&mut self.out, value);
-        self.out.push('"');
+        self.out.push(b'"');
+        value.put(&mut self.out);
+        self.out.push(b'"');
     }
 
     /// A string of any characters.
-    pub fn text(&mut self, value: impl fmt::Display) {
+    pub fn text(&mut self, value: impl Put) {
         self.separate();
-        self.out.push('"');
-        put(&mut Escape(&mut self.out), value);
-        self.out.push('"');
+        self.out.push(b'"');
+        let start = self.out.len();
+        value.put(&mut self.out);
+        self.escape_from(start);
+        self.out.push(b'"');
+    }
+
+    /// Escapes what was written from `start` on.
+    fn escape_from(&mut self, start: usize) {
+        let text = self.out.get(start..).unwrap_or_default();
+        // Without an early end, so that many bytes are looked at at once.
+        if !text.iter().fold(false, |any, byte| any | is_special(*byte)) {
+            return;
+        }
+        let raw = self.out.split_off(start);
+        for byte in raw {
+            match byte {
+                b'"' | b'\\' => self.out.extend_from_slice(&[b'\\', byte]),
+                0..=0x1f => {
+                    self.out.extend_from_slice(b"\\u00");
+                    Hex(&[byte]).put(&mut self.out);
+                }
+                _ => self.out.push(byte),
+            }
+        }
     }
 
     fn separate(&mut self) {
         if self.comma {
-            self.out.push(',');
+            self.out.push(b',');
         }
         self.comma = true;
     }
 }
 
-/// Writes `value`. A `String` takes any text: only a `Display` that gives up by itself could fail, and none here does.
-fn put(out: &mut impl Write, value: impl fmt::Display) {
-    let written = write!(out, "{value}");
-    debug_assert!(written.is_ok(), "a Display implementation failed");
-}
-
-struct Escape<'a>(&'a mut String);
-
-impl Write for Escape<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            match c {
-                '"' => self.0.push_str("\\\""),
-                '\\' => self.0.push_str("\\\\"),
-                '\0'..='\u{1f}' => write!(self.0, "\\u{:04x}", u32::from(c))?,
-                _ => self.0.push(c),
-            }
-        }
-        Ok(())
-    }
+/// Whether JSON cannot have the byte in a string as it is.
+const fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1f)
 }
 
 #[cfg(test)]
@@ -133,12 +138,12 @@ mod tests {
         for _ in 0..2 {
             json.clear();
             json.object(|j| {
-                j.key("a").array([1, 2], |j, n| j.bare(n));
+                j.key("a").array([1, 2], |j, n: i32| j.bare(n));
                 j.key_with("source_", "b").object(|_| ());
                 j.key("c").null();
                 j.key("d").plain("x");
             });
-            assert_eq!(json.as_str(), r#"{"a":[1,2],"source_b":{},"c":null,"d":"x"}"#);
+            assert_eq!(json.as_bytes(), br#"{"a":[1,2],"source_b":{},"c":null,"d":"x"}"#);
         }
     }
 
@@ -147,6 +152,6 @@ mod tests {
         let all: String = (0..=0x2fff_u32).filter_map(char::from_u32).chain("\u{10ffff}".chars()).collect();
         let mut json = Json::default();
         json.text(&all);
-        assert_eq!(serde_json::from_str::<String>(json.as_str()).ok(), Some(all));
+        assert_eq!(serde_json::from_slice::<String>(json.as_bytes()).ok(), Some(all));
     }
 }

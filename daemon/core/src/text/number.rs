@@ -4,6 +4,8 @@ use std::fmt;
 
 use stellar_xdr as xdr;
 
+use super::put::{Put, digits, display_by_put, put_display};
+
 /// Stroops in one unit of an asset.
 const UNIT: u128 = 10_000_000;
 
@@ -11,11 +13,16 @@ const UNIT: u128 = 10_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stroops(pub i64);
 
-impl fmt::Display for Stroops {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Put for Stroops {
+    fn put(&self, to: &mut Vec<u8>) {
         // 64-bit arithmetic: amounts are most of the text there is
-        let (sign, size) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
-        write!(f, "{sign}{}.{:07}", size / 10_000_000, size % 10_000_000)
+        if self.0 < 0 {
+            to.push(b'-');
+        }
+        let size = self.0.unsigned_abs();
+        digits(size / 10_000_000, 1, to);
+        to.push(b'.');
+        digits(size % 10_000_000, 7, to);
     }
 }
 
@@ -23,10 +30,18 @@ impl fmt::Display for Stroops {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimal7(pub i128);
 
-impl fmt::Display for Decimal7 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sign, size) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
-        write!(f, "{sign}{}.{:07}", size / UNIT, size % UNIT)
+impl Put for Decimal7 {
+    fn put(&self, to: &mut Vec<u8>) {
+        if let Ok(short) = i64::try_from(self.0) {
+            return Stroops(short).put(to);
+        }
+        if self.0 < 0 {
+            to.push(b'-');
+        }
+        let size = self.0.unsigned_abs();
+        (size / UNIT).put(to);
+        to.push(b'.');
+        digits(u64::try_from(size % UNIT).unwrap_or_default(), 7, to);
     }
 }
 
@@ -51,9 +66,9 @@ impl Price7 {
     }
 }
 
-impl fmt::Display for Price7 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+impl Put for Price7 {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.0.put(to);
     }
 }
 
@@ -66,11 +81,15 @@ pub struct PriceRatio {
     pub d: i32,
 }
 
-impl fmt::Display for PriceRatio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.n, self.d)
+impl Put for PriceRatio {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.n.put(to);
+        to.push(b'/');
+        self.d.put(to);
     }
 }
+
+display_by_put!(Stroops, Decimal7, Price7);
 
 /// Seconds since the Unix epoch as ISO 8601 in UTC, `2024-09-16T07:49:14Z`. Exact for every 64-bit number: years
 /// beyond 9999 carry a plus sign, as Horizon writes them.
@@ -96,6 +115,12 @@ impl fmt::Display for IsoTime {
             second / 60 % 60,
             second % 60
         )
+    }
+}
+
+impl Put for IsoTime {
+    fn put(&self, to: &mut Vec<u8>) {
+        put_display(self, to);
     }
 }
 

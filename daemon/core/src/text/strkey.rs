@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::Put;
+
 /// First byte of each kind, which makes its first letter.
 const ACCOUNT: u8 = 6 << 3;
 const MUXED_ACCOUNT: u8 = 12 << 3;
@@ -14,13 +16,19 @@ const LIQUIDITY_POOL: u8 = 11 << 3;
 /// The text of an address: at most 69 letters and digits, kept in place.
 #[derive(Clone, Copy)]
 pub struct Strkey {
-    text: [u8; Self::LONGEST],
+    text: [u8; Self::ROOM],
     len: usize,
 }
 
 impl Strkey {
-    /// Letters of a muxed address.
-    const LONGEST: usize = 69;
+    /// Letters of all but muxed addresses.
+    const MOST_COMMON: usize = 56;
+
+    /// Letters of a muxed address, 69, and those that its last bits share with zeros.
+    const ROOM: usize = 72;
+
+    /// Bytes of a muxed address, 43, and zeros, so that eight of them begin at each fifth.
+    const BYTES: usize = 48;
 
     /// `G...` of an ed25519 key.
     pub fn account(key: [u8; 32]) -> Self {
@@ -50,25 +58,42 @@ impl Strkey {
 
     /// Kind, payload and checksum, `N` bytes in all, five bits to a letter.
     fn of<const N: usize>(kind: u8, key: &[u8; 32], id: &[u8]) -> Self {
-        let mut bytes = [0; N];
-        if let [first, payload @ .., low, high] = bytes.as_mut_slice() {
+        let mut bytes = [0; Self::BYTES];
+        if let Some([first, payload @ .., low, high]) = bytes.get_mut(..N) {
             *first = kind;
             let (for_key, for_id) = payload.split_at_mut(key.len().min(payload.len()));
             for_key.iter_mut().zip(key).for_each(|(slot, byte)| *slot = *byte);
             for_id.iter_mut().zip(id).for_each(|(slot, byte)| *slot = *byte);
             [*low, *high] = crc16(kind, payload).to_le_bytes();
         }
-        let mut text = [0; Self::LONGEST];
-        let len = (N * 8).div_ceil(5);
-        for (letters, five) in text.chunks_mut(8).zip(bytes.chunks(5)) {
-            let mut group = [0; 8];
-            group.iter_mut().skip(3).zip(five).for_each(|(slot, byte)| *slot = *byte);
-            let group = u64::from_be_bytes(group);
-            for (slot, shift) in letters.iter_mut().zip([35, 30, 25, 20, 15, 10, 5, 0]) {
-                *slot = letter(group >> shift);
-            }
+        let mut text = [0; Self::ROOM];
+        let fives = bytes.windows(8).step_by(5).take(N.div_ceil(5));
+        for (letters, five) in text.as_chunks_mut::<8>().0.iter_mut().zip(fives) {
+            *letters = eight_letters(u64::from_be_bytes(five.try_into().unwrap_or_default()) >> 24);
         }
-        Self { text, len }
+        Self { text, len: (N * 8).div_ceil(5) }
+    }
+}
+
+/// Letters of base32 (RFC 4648) for forty bits.
+const fn eight_letters(bits: u64) -> [u8; 8] {
+    // To eight bytes of five: halves, quarters, eighths.
+    let bits = (bits & 0xf_ffff) | ((bits >> 20) << 32);
+    let bits = (bits & 0x0000_03ff_0000_03ff) | ((bits & 0x000f_fc00_000f_fc00) << 6);
+    let bits = (bits & 0x001f_001f_001f_001f) | ((bits & 0x03e0_03e0_03e0_03e0) << 3);
+    // 26 and above are digits, `2` stands 41 before what would follow `Z`. No byte carries into its neighbour.
+    let is_digit = (bits.wrapping_add(0x6666_6666_6666_6666) >> 7) & 0x0101_0101_0101_0101;
+    bits.wrapping_add(0x4141_4141_4141_4141).wrapping_sub(is_digit.wrapping_mul(41)).to_be_bytes()
+}
+
+impl Put for Strkey {
+    #[inline]
+    fn put(&self, to: &mut Vec<u8>) {
+        match self.text.first_chunk::<{ Self::MOST_COMMON }>() {
+            // Of known length it is a few instructions.
+            Some(text) if self.len == Self::MOST_COMMON => to.extend_from_slice(text),
+            _ => to.extend_from_slice(self.text.get(..self.len).unwrap_or_default()),
+        }
     }
 }
 
@@ -84,27 +109,26 @@ impl fmt::Debug for Strkey {
     }
 }
 
-/// Letter of base32 (RFC 4648) for the lowest five bits.
-fn letter(bits: u64) -> u8 {
-    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    usize::try_from(bits & 31).ok().and_then(|n| LETTERS.get(n)).copied().unwrap_or_default()
-}
-
-/// CRC-16/XMODEM of a byte and of words of four bytes, a word at a time.
+/// CRC-16/XMODEM of a byte and of words of eight bytes, a word at a time.
 fn crc16(first: u8, words: &[u8]) -> u16 {
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = &AFTER_ZEROS;
     let look = |table: &[u16; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or_default();
-    words.chunks_exact(4).fold(look(&AFTER_0, first), |crc, word| {
+    words.as_chunks::<8>().0.iter().fold(look(t0, first), |crc, [a, b, c, d, e, f, g, h]| {
         let [high, low] = crc.to_be_bytes();
-        let [a, b, c, d] = word.try_into().unwrap_or_default();
-        look(&AFTER_3, a ^ high) ^ look(&AFTER_2, b ^ low) ^ look(&AFTER_1, c) ^ look(&AFTER_0, d)
+        look(t7, a ^ high)
+            ^ look(t6, b ^ low)
+            ^ look(t5, *c)
+            ^ look(t4, *d)
+            ^ look(t3, *e)
+            ^ look(t2, *f)
+            ^ look(t1, *g)
+            ^ look(t0, *h)
     })
 }
 
 /// Checksums of each byte that so many zero bytes follow.
-static AFTER_0: [u16; 256] = table(0);
-static AFTER_1: [u16; 256] = table(1);
-static AFTER_2: [u16; 256] = table(2);
-static AFTER_3: [u16; 256] = table(3);
+static AFTER_ZEROS: [[u16; 256]; 8] =
+    [table(0), table(1), table(2), table(3), table(4), table(5), table(6), table(7)];
 
 const fn table(zeros: u32) -> [u16; 256] {
     let mut table = [0; 256];

@@ -4,7 +4,7 @@ use stellar_xdr::{self as xdr, Limited, Limits, WriteXdr};
 
 use crate::{
     schema::{TextBuilder, text_cell},
-    text::{Hex, Lossy},
+    text::{Hex, Lossy, i128_of},
 };
 
 /// The XDR of one event, in a buffer that is kept from event to event: the event is encoded once, its topics and its
@@ -85,20 +85,20 @@ fn push_topics(encoded: &Encoded, to: &mut TextBuilder) {
 fn push_text(value: &xdr::ScVal, to: &mut TextBuilder) {
     use xdr::ScVal as V;
     match value {
-        V::Symbol(symbol) => to.push_display(Lossy(symbol.0.as_slice())),
-        V::String(text) => to.push_display(Lossy(text.0.as_slice())),
-        V::Address(address) => to.push_display(address),
-        V::Bytes(bytes) => to.push_display(Hex(bytes.0.as_slice())),
-        V::Bool(is_so) => to.push_display(is_so),
-        V::U32(n) => to.push_display(n),
-        V::I32(n) => to.push_display(n),
-        V::U64(n) => to.push_display(n),
-        V::I64(n) => to.push_display(n),
-        V::Timepoint(xdr::TimePoint(n)) | V::Duration(xdr::Duration(n)) => to.push_display(n),
-        V::U128(n) => to.push_display(n),
-        V::I128(n) => to.push_display(n),
-        V::U256(n) => to.push_display(n),
-        V::I256(n) => to.push_display(n),
+        V::Symbol(symbol) => to.put(Lossy(symbol.0.as_slice())),
+        V::String(text) => to.put(Lossy(text.0.as_slice())),
+        V::Address(address) => to.put(address),
+        V::Bytes(bytes) => to.put(Hex(bytes.0.as_slice())),
+        V::Bool(is_so) => to.put(is_so),
+        V::U32(n) => to.put(n),
+        V::I32(n) => to.put(n),
+        V::U64(n) => to.put(n),
+        V::I64(n) => to.put(n),
+        V::Timepoint(xdr::TimePoint(n)) | V::Duration(xdr::Duration(n)) => to.put(n),
+        V::U128(n) => to.put((u128::from(n.hi) << 64) | u128::from(n.lo)),
+        V::I128(n) => to.put(i128_of(n)),
+        V::U256(n) => to.put(n.to_string()),
+        V::I256(n) => to.put(n.to_string()),
         V::Void
         | V::Error(_)
         | V::Vec(_)
@@ -106,6 +106,6 @@ fn push_text(value: &xdr::ScVal, to: &mut TextBuilder) {
         | V::ContractInstance(_)
         | V::LedgerKeyContractInstance
         | V::LedgerKeyNonce(_)
-        | V::ExecutableTag(_) => to.push_json(value),
+        | V::ExecutableTag(_) => to.push_value(value),
     }
 }

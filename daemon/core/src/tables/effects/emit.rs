@@ -162,7 +162,7 @@ impl<'e> Effects<'e> {
             seller_account: cells.seller,
             created_at: op.closed_at,
             operation_id: op.operation_id,
-            details_json: Cow::Borrowed(self.details.as_str()),
+            details_json: self.details.as_bytes(),
             account_muxed: who.muxed_id.map(|id| (id, who.key)),
             amount_i128: cells.amount_i128,
         });

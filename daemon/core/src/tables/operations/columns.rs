@@ -1,7 +1,5 @@
 //! The typed columns of an operation.
 
-use std::borrow::Cow;
-
 use stellar_xdr::{self as xdr, OperationBody as Body};
 
 use super::{Context, Row, pool_of, soroban};
@@ -29,12 +27,12 @@ pub(super) fn contract(cx: &Context<'_>) -> Result<Option<xdr::ScAddress>, Strin
 /// A number that does not fit its column.
 pub(super) fn row<'r>(
     cx: &'r Context<'_>,
-    details: &'r str,
-    path: Option<&'r str>,
+    details: &'r [u8],
+    path: Option<&'r [u8]>,
     contract: Option<&'r xdr::ScAddress>,
 ) -> Result<Row<'r>, String> {
     let mut row = blank(cx, details)?;
-    row.path = path.map(Cow::Borrowed);
+    row.path = path;
     row.soroban_contract_id = contract;
     fill(&mut row, cx)?;
     row.result_offer_id = cx.outcome.offer_id;
@@ -46,7 +44,7 @@ pub(super) fn row<'r>(
 }
 
 /// What every operation has; the rest NULL.
-fn blank<'r>(cx: &'r Context<'_>, details: &'r str) -> Result<Row<'r>, String> {
+fn blank<'r>(cx: &'r Context<'_>, details: &'r [u8]) -> Result<Row<'r>, String> {
     let ty = cx.operation.body.discriminant();
     let int =
         |what: &str, n: usize| i32::try_from(n).map_err(|_| format!("{what} {n} does not fit its column"));
@@ -65,7 +63,7 @@ fn blank<'r>(cx: &'r Context<'_>, details: &'r str) -> Result<Row<'r>, String> {
         transaction_id: cx.tx.toid(cx.ledger.seq),
         operation_id: cx.tx.operation_toid(cx.ledger.seq, cx.index),
         application_order: saturated(cx.tx.application_order),
-        details_json: Cow::Borrowed(details),
+        details_json: details,
         asset: None,
         asset_type: None,
         asset_code: None,

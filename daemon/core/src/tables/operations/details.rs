@@ -22,12 +22,12 @@ use crate::{
 /// # Errors
 /// A value that has no text, with the reason.
 pub(super) fn write(j: &mut Json, cx: &Context<'_>) -> Result<Option<Range<usize>>, String> {
-    j.open('{');
+    j.open(b'{');
     let path = fields(j, cx)?;
     if let Some(sponsor) = outcome::sponsor(&cx.operation.body, cx.changes) {
         j.key("sponsor").plain(strkey_of(sponsor));
     }
-    j.close('}');
+    j.close(b'}');
     Ok(path)
 }
 
@@ -162,9 +162,9 @@ fn strict_send(j: &mut Json, cx: &Context<'_>, op: &xdr::PathPaymentStrictSendOp
 
 fn path(j: &mut Json, hops: &[xdr::Asset]) -> Range<usize> {
     j.key("path");
-    let start = j.as_str().len();
+    let start = j.as_bytes().len();
     j.array(hops, |j, hop| j.object(|j| asset(j, "", hop.into())));
-    start..j.as_str().len()
+    start..j.as_bytes().len()
 }
 
 fn offer(j: &mut Json, stroops: i64, at: &xdr::Price, buying: &xdr::Asset, selling: &xdr::Asset) {

@@ -17,11 +17,11 @@ pub(super) fn details(j: &mut Json, cx: &Context<'_>, function: &xdr::HostFuncti
     j.key("function").plain(words::host_function_type(function.discriminant()));
     match function {
         xdr::HostFunction::InvokeContract(call) => {
-            j.key("parameters").open('[');
+            j.key("parameters").open(b'[');
             parameter(j, &xdr::ScVal::Address(call.contract_address.clone()))?;
             parameter(j, &xdr::ScVal::Symbol(call.function_name.clone()))?;
             parameters(j, &call.args)?;
-            j.close(']');
+            j.close(b']');
             balance_changes(j, cx)
         }
         xdr::HostFunction::CreateContract(create) => {
@@ -30,9 +30,9 @@ pub(super) fn details(j: &mut Json, cx: &Context<'_>, function: &xdr::HostFuncti
         }
         xdr::HostFunction::CreateContractV2(create) => {
             preimage(j, &create.contract_id_preimage);
-            j.key("parameters").open('[');
+            j.key("parameters").open(b'[');
             parameters(j, &create.constructor_args)?;
-            j.close(']');
+            j.close(b']');
             balance_changes(j, cx)
         }
         xdr::HostFunction::UploadContractWasm(_) => Ok(()),
@@ -74,13 +74,13 @@ fn balance_changes(j: &mut Json, cx: &Context<'_>) -> Result<(), String> {
             BalanceChange::of(event, cx.network).map_err(|e| format!("the asset of an event: {e}"))?;
         let Some(change) = change else { continue };
         if !any {
-            j.open('[');
+            j.open(b'[');
             any = true;
         }
         balance_change(j, &change);
     }
     if any {
-        j.close(']')
+        j.close(b']')
     } else {
         j.null()
     }
