@@ -17,8 +17,9 @@ import time
 BIN, RUNS, SHARED = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 DENSE = int(os.environ.get("BENCH_DENSE", "1500"))
 SPARSE = int(os.environ.get("BENCH_SPARSE", "30000"))
-# Repetitions of each older mainnet ledger.
+# Repetitions of each of the largest of the older mainnet ledgers; smaller ones are repeated more often.
 ERAS = int(os.environ.get("BENCH_ERAS", "150"))
+LARGEST = 120_000
 CHAIN = os.path.join(SHARED, "ledgers", "testnet-chain")
 PUBNET = os.path.join(SHARED, "ledgers", "pubnet")
 # The ten consecutive ledgers of today: what `replay` repeats.
@@ -150,24 +151,25 @@ def eras(work):
     for folder, first, count, packed in folders:
         arguments = lambda ledgers: ["--network", "mainnet", "--source", f"replay:{folder}", "--from", str(first),
                                      "--to", str(first + ledgers - 1)]
-        ledgers, runs, bares = count * ERAS, [], []
+        repeat = ERAS * min(10, max(1, round(LARGEST / packed)))
+        ledgers, runs, bares = count * repeat, [], []
         for _ in range(RUNS):
             idle, figures = ingest(work, arguments(1)), ingest(work, arguments(ledgers))
             figures["cpu"] = (figures["cpu"] * ledgers - idle["cpu"]) / (ledgers - 1)
             runs.append(figures)
-            bares.append(bare(folder, ERAS)["cpu"])
+            bares.append(bare(folder, repeat)["cpu"])
         rows.append({"first": first, "count": count, "packed": packed, "cpu": median(runs, "cpu"),
-                     "bare": statistics.median(bares), "rows": median(runs, "rows"), "bytes": median(runs, "bytes"),
-                     "rate": median(runs, "rate")})
-    print(f"\nMainnet before today: {sum(r['count'] for r in rows)} ledgers, each repeated {ERAS} times, one folder after the "
+                     "bare": statistics.median(bares), "rows": median(runs, "rows"), "ledgers": ledgers})
+    print(f"\nMainnet before today: {sum(r['count'] for r in rows)} ledgers, repeated {ERAS} to {ERAS * 10} times, one folder after the "
           "other, each into a lake of its own; the CPU of an ingest of one ledger is taken off as the start\n")
-    print("| ledgers | rows/ledger | bytes/ledger | source bytes/ledger | CPU ms/ledger | bare decode CPU ms/ledger | CPU / bare |")
+    print("| ledgers | per run | rows/ledger | source bytes/ledger | CPU ms/ledger | bare decode CPU ms/ledger | CPU / bare |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     weight = sum(r["count"] for r in rows)
-    mixed = {key: sum(r[key] * r["count"] for r in rows) / weight for key in ("rows", "bytes", "packed", "cpu", "bare")}
+    mixed = {key: sum(r[key] * r["count"] for r in rows) / weight for key in ("rows", "packed", "cpu", "bare")}
+    mixed["ledgers"] = sum(r["ledgers"] for r in rows)
     lines = [(f"{r['first']}" + (f"..{r['first'] + r['count'] - 1}" if r["count"] > 1 else ""), r) for r in rows]
     for name, r in lines + [("mixed, mainnet before today", mixed)]:
-        print(f"| {name} | {r['rows']:.0f} | {r['bytes']:.0f} | {r['packed']:.0f} | {r['cpu'] * 1e3:.3f} | "
+        print(f"| {name} | {r['ledgers']} | {r['rows']:.0f} | {r['packed']:.0f} | {r['cpu'] * 1e3:.3f} | "
               f"{r['bare'] * 1e3:.3f} | {r['cpu'] / r['bare']:.2f} |", flush=True)
     return rows
 
@@ -264,6 +266,10 @@ def main():
             dense = measured[rows[2][0]]
             recent = os.path.join(PUBNET, RECENT)
             dense["packed"] = sum(os.path.getsize(os.path.join(recent, n)) for n in os.listdir(recent)) / RECENT_COUNT
+            # What repeats is stored in less room: the size is that of the ten ledgers stored once.
+            dense["bytes_once"] = ingest(work, rows[2][1][:-1] + [str(RECENT_FIRST + RECENT_COUNT - 1)])["bytes"]
+            print(f"\nBytes per ledger of the ten recent ledgers stored once, not repeated: {dense['bytes_once']:.0f} of Parquet, "
+                  f"{dense['packed']:.0f} in the source")
             one = scaling(work, rows[2][1], dense)
             older = eras(work)
             with open(os.path.join(BIN, "bench.json"), "w", encoding="ascii") as out:

@@ -60,6 +60,9 @@ def time(of):
 
 def tables(figures):
     dense = dict(figures["dense"], first=63_092_982, count=10)
+    stored_of = dense["bytes_once"] / dense["packed"]
+    for era in figures["eras"] + [dense]:
+        era["bytes"] = era["packed"] * stored_of
     parts = spans(figures["eras"] + [dense])
     commit = dense["commit_seconds"]
     yield from ["### Inputs", "", f"Measured on {figures['cores']} cores. A commit takes the committer {commit:.2f} s.", ""]
