@@ -24,8 +24,9 @@ const FOLDER: &str = "FC3E15FF--63040000-63103999";
 const FIRST: u32 = 63_092_982;
 const PASSPHRASE: &str = "Public Global Stellar Network ; September 2015";
 const LIVE: [&str; 2] = ["live_a", "live_b"];
-/// Longest time at the 99th percentile from a ledger's coming to its being read.
-const BOUND: Duration = Duration::from_millis(500);
+/// Longest time at the 99th percentile from a ledger's coming to its being read, in seconds; LAG_BOUND sets another one for
+/// machines that have more to do.
+const BOUND: f64 = 0.5;
 /// How long is looked for ledgers that came last.
 const AFTER: Duration = Duration::from_secs(10);
 /// How long live ledgers come alone.
@@ -236,9 +237,10 @@ fn live_ledgers_are_visible_in_time_beside_a_backfill() {
         .value("SELECT count(DISTINCT sequence) FROM lake.history.ledgers_row_v2")
         .expect("the lake can be read");
     assert_eq!(stored, i64::from(wanted));
+    let bound: f64 = number("LAG_BOUND", BOUND);
     assert!(
-        worst <= BOUND,
-        "a backfill holds live ledgers up: {worst:?} at the 99th percentile, the bound is {BOUND:?}"
+        worst.as_secs_f64() <= bound,
+        "a backfill holds live ledgers up: {worst:?} at the 99th percentile, the bound is {bound} s"
     );
     assert!(sut.terminate().success());
 }
