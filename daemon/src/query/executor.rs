@@ -28,6 +28,9 @@ use super::{
 /// Batches that wait for a slow reader; DuckDB waits with them.
 const BUFFERED_BATCHES: usize = 4;
 
+/// How often a statement whose failure DuckDB lost is run again to learn it.
+const LOST_REASON_TRIES: usize = 5;
+
 /// How often a query that must end is interrupted again: an interrupt between two statements is lost.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
 
@@ -327,12 +330,46 @@ impl Run {
         connection
             .execute_batch("USE lake; BEGIN TRANSACTION READ ONLY")
             .map_err(|error| QueryError::from_duckdb(&error))?;
-        let result = self.rows(runtime, &connection, &permit);
+        let result = match self.rows(runtime, &connection, &permit) {
+            Err(QueryError::Cancelled) if self.stop.error(self.limit).is_none() => {
+                Err(self.lost_reason(&connection, &permit))
+            }
+            result => result,
+        };
         // Nothing was written; the connection is dropped whatever this says.
         if let Err(error) = connection.execute_batch("ROLLBACK") {
             tracing::debug!(%error, "a query's transaction ended by itself");
         }
         result
+    }
+
+    /// What a statement failed of that DuckDB calls interrupted although nobody interrupted it.
+    ///
+    /// When one of its threads fails, DuckDB interrupts the others, and at times hands over their
+    /// "interrupted" instead of the failure. The statement is run again, in transactions of its own
+    /// (the failure ended the first) and without its rows, until it names its reason.
+    fn lost_reason(&self, connection: &Connection, permit: &Permit) -> QueryError {
+        let again = || -> Result<(), duckdb::Error> {
+            connection.execute_batch("ROLLBACK; BEGIN TRANSACTION READ ONLY")?;
+            let mut statement = connection.prepare(permit.sql())?;
+            let _schema = statement.stream_arrow([])?.get_schema();
+            while statement.step()?.is_some() {}
+            Ok(())
+        };
+        // A caller who went away is no failure of the statement.
+        for _ in 0..LOST_REASON_TRIES {
+            if self.parts.is_closed() || self.stop.error(self.limit).is_some() {
+                return QueryError::Cancelled;
+            }
+            match again().map_err(|error| QueryError::from_duckdb(&error)) {
+                Err(QueryError::Cancelled) => {}
+                Err(error) => return error,
+                Ok(()) => break,
+            }
+        }
+        QueryError::Internal {
+            message: "the statement failed and DuckDB lost the reason; run it again".to_owned(),
+        }
     }
 
     fn rows(
