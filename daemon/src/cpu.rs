@@ -9,6 +9,11 @@ pub(crate) fn thread_cpu() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
+/// CPU time of the whole process since it began; zero where the kernel does not count it.
+pub(crate) fn process_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
 /// Laps of the calling thread's CPU time.
 #[derive(Debug)]
 pub(crate) struct CpuLaps(Duration);

@@ -1,5 +1,5 @@
-//! Named points at which the process can be made to kill itself, for `make crash-test` alone: a crash at any of them must
-//! tear nothing. Without the feature `fail-points` passing one is nothing.
+//! Named points at which the process can be made to kill itself or to hang, for `make crash-test` and `make systemd-test`
+//! alone: a crash at any of them must tear nothing, a hang must bring the watchdog. Without the feature `fail-points` passing one is nothing.
 
 /// A moment between two steps of which the second must not be taken for granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +56,19 @@ mod armed {
 
     use super::Point;
 
-    /// `<name>` or `<name>:<nth pass>`.
+    /// `<name>` or `<name>:<nth pass>`, with `hang=` before it to hang there instead of being killed.
     const VARIABLE: &str = "STELLAR_LAKE_FAIL_POINT";
 
-    /// The point and the passes that are left.
-    static ARMED: OnceLock<(Point, AtomicU64)> = OnceLock::new();
+    /// What is to happen where.
+    struct Armed {
+        point: Point,
+        /// Passes that are left.
+        left: AtomicU64,
+        /// The thread stops there; the process lives.
+        hangs: bool,
+    }
+
+    static ARMED: OnceLock<Armed> = OnceLock::new();
 
     /// Arms the point that the environment names, if any, and warns of what this program is.
     ///
@@ -72,7 +80,11 @@ mod armed {
         );
         let Some(wish) = std::env::var_os(VARIABLE) else { return Ok(()) };
         let wish = wish.to_string_lossy();
-        let (name, nth) = wish.split_once(':').unwrap_or((&wish, "1"));
+        let (hangs, wish) = match wish.strip_prefix("hang=") {
+            Some(rest) => (true, rest),
+            None => (false, wish.as_ref()),
+        };
+        let (name, nth) = wish.split_once(':').unwrap_or((wish, "1"));
         let point = Point::from_str(name, false).map_err(|_| {
             let values = Point::value_variants().iter().filter_map(Point::to_possible_value);
             let known: Vec<String> = values.map(|value| value.get_name().to_owned()).collect();
@@ -80,18 +92,19 @@ mod armed {
         })?;
         let nth = nth.parse().ok().filter(|nth| *nth > 0);
         let nth = nth.ok_or_else(|| format!("{VARIABLE}: `{wish}` does not end with a number from 1 on"))?;
-        ARMED.set((point, AtomicU64::new(nth))).map_err(|_| format!("{VARIABLE} was read twice"))?;
-        tracing::warn!(point = name, nth, "this process will kill itself");
+        let armed = Armed { point, left: AtomicU64::new(nth), hangs };
+        ARMED.set(armed).map_err(|_| format!("{VARIABLE} was read twice"))?;
+        tracing::warn!(point = name, nth, hangs, "this process will kill itself, or hang");
         Ok(())
     }
 
     impl Point {
         /// Kills the process when this is the armed point and the time has come.
         pub(crate) fn pass(self) {
-            let Some((armed, left)) = ARMED.get() else { return };
-            if *armed == self && left.fetch_sub(1, Ordering::SeqCst) == 1 {
-                tracing::warn!(point = ?self, "killing this process");
-                if let Err(error) = kill(Pid::this(), Signal::SIGKILL) {
+            let Some(Armed { point, left, hangs }) = ARMED.get() else { return };
+            if *point == self && left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                tracing::warn!(point = ?self, hangs, "killing this process, or hanging");
+                if !hangs && let Err(error) = kill(Pid::this(), Signal::SIGKILL) {
                     tracing::error!(error = %error, "this process cannot be killed");
                 }
                 // The signal may reach another thread first: this one must not go on.

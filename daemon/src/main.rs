@@ -13,6 +13,7 @@ use stellar_lake::{
     bare,
     cli::{Cli, Command, Exit},
     config::{ConfigError, Layers, Settings},
+    control::InheritedSocket,
     ingest, telemetry,
 };
 
@@ -84,7 +85,11 @@ fn start(cli: Cli) -> Result<(), AppError> {
             stdout(format!("the configuration is valid: {} networks, from {from}\n", settings.networks.len()))
         }
         Command::BareDecode { .. } => Ok(()),
-        Command::Run => block_on(settings, app::run),
+        Command::Run => {
+            // Before there are threads: it takes what it was told out of the environment.
+            let inherited = InheritedSocket::take().map_err(AppError::from)?;
+            block_on(settings, |settings| app::run(settings, inherited))
+        }
         Command::Ingest(args) => block_on(settings, |settings| ingest::run(args, settings)),
     }
 }

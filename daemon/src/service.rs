@@ -18,7 +18,10 @@ const WAITING: usize = 64;
 enum Message {
     Ready,
     Status(String),
-    Stopping,
+    /// With the time that the stop may take.
+    Stopping(Duration),
+    /// What is being done takes up to so long yet.
+    Extend(Duration),
     Alive,
 }
 
@@ -42,7 +45,10 @@ fn teller() -> Option<SyncSender<Message>> {
             let told = match &message {
                 Message::Ready => sd_notify::notify(&[NotifyState::Ready]),
                 Message::Status(line) => sd_notify::notify(&[NotifyState::Status(line)]),
-                Message::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+                Message::Stopping(time) => {
+                    sd_notify::notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros(*time))])
+                }
+                Message::Extend(time) => sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(micros(*time))]),
                 Message::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
             };
             if let Err(error) = told {
@@ -69,9 +75,19 @@ pub fn status(line: &str) {
     notify(Message::Status(line.to_owned()));
 }
 
-/// The service is stopping.
-pub fn stopping() {
-    notify(Message::Stopping);
+/// The service is stopping, and may need so long for it, whatever the unit allows.
+pub fn stopping(deadline: Duration) {
+    notify(Message::Stopping(deadline));
+}
+
+/// What is being done, a start or a stop, goes on for up to so long, whatever the unit allows.
+pub fn extend(time: Duration) {
+    notify(Message::Extend(time));
+}
+
+/// Microseconds as the manager wants them; an hour and more is as good as for ever.
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// Still alive.
@@ -79,9 +95,9 @@ pub fn alive() {
     notify(Message::Alive);
 }
 
-/// How often the service manager wants to hear that we live; `None` when it does not watch.
-pub fn watchdog_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|limit| limit / 3)
+/// After which silence the service manager ends us; `None` when it does not watch.
+pub fn watchdog_limit() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
 }
 
 /// Waits for SIGTERM or SIGINT and names the one that came.

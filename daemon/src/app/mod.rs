@@ -1,6 +1,7 @@
 //! Builds everything from the settings, runs it, and drains it in flow order: sources, workers, queue, committer,
 //! keeper.
 
+mod manager;
 mod status;
 
 use std::{
@@ -20,12 +21,12 @@ use crate::{
     budget::MemoryBudget,
     cli::Exit,
     config::{NetworkSettings, Settings},
-    control::{self, ControlError, ControlSocket, History},
+    control::{self, ControlError, ControlSocket, History, InheritedSocket},
     lake::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings, extension_files,
     },
-    pipeline::{self, NetworkState, NetworkTask, Progress, RowSettings, Shared, Start},
+    pipeline::{self, AtWork, NetworkState, NetworkTask, Progress, RowSettings, Shared, Start},
     query::{Prepared, QueryExecutor, QuerySettings},
     service, source,
     verify::Verifier,
@@ -64,7 +65,9 @@ impl From<ControlError> for AppError {
             ControlError::Bind { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
                 Exit::Permission
             }
-            ControlError::Bind { .. } | ControlError::Serve { .. } => Exit::Io,
+            ControlError::Bind { .. } | ControlError::Inherited { .. } | ControlError::Serve { .. } => {
+                Exit::Io
+            }
         };
         Self::new(exit, chain(&error))
     }
@@ -115,6 +118,7 @@ pub fn shared(settings: &Settings, lake: Arc<Lake>, cancel: CancellationToken) -
         budget: MemoryBudget::new(settings.memory_bytes),
         workers: Arc::new(Semaphore::new(settings.workers)),
         worker_count: settings.workers,
+        at_work: AtWork::default(),
         batch: settings.batch,
         rows: RowSettings {
             era_id: settings.lake.era_id.as_deref().map(Into::into),
@@ -160,17 +164,22 @@ fn prepare_queries(settings: &Settings) -> Result<Prepared, AppError> {
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))
 }
 
-/// Runs the daemon until a signal stops it.
+/// Longest time from the end of the drain to the end of the process: open calls, the queue, the keeper.
+const CLOSING: Duration = Duration::from_secs(25);
+
+/// Runs the daemon until a signal stops it. Calls come in on `inherited` when the service manager holds the socket.
 ///
 /// # Errors
 /// What kept it from starting, or what went wrong while it stopped.
-pub async fn run(settings: Settings) -> Result<(), AppError> {
+pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Result<(), AppError> {
+    let recovering = tokio::spawn(manager::recovering());
     let (opening, querying) = (settings.clone(), settings.clone());
     // Each instance of DuckDB checks the extensions' signatures: both at once.
     let queries = tokio::task::spawn_blocking(move || prepare_queries(&querying));
     let lake = tokio::task::spawn_blocking(move || open_lake(&opening))
         .await
         .map_err(|error| AppError::new(Exit::Internal, error))??;
+    recovering.abort();
     let lake = Arc::new(lake);
     let intake = CancellationToken::new();
     let serving = CancellationToken::new();
@@ -189,12 +198,17 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let verifier =
         Arc::new(Verifier::new(shared.clone(), histories.into_iter().map(|history| history.task).collect()));
     backfill.load();
-    let followed = tasks.iter().map(|(task, _)| task.clone()).collect();
+    let followed: Vec<NetworkTask> = tasks.iter().map(|(task, _)| task.clone()).collect();
+    let live =
+        tasks.iter().filter(|(_, network)| network.live).map(|(task, _)| task.progress.clone()).collect();
     let status = Arc::new(AppStatus::new(lake.clone(), followed, backfill.clone()));
     let prepared = queries.await.map_err(|error| AppError::new(Exit::Internal, error))??;
     let query = QueryExecutor::attach(prepared, query_settings(&settings, lake.path(), lake.extensions()))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
-    let socket = bind(&settings.socket).await?;
+    let socket = match inherited {
+        Some(inherited) => inherited.listen()?,
+        None => bind(&settings.socket).await?,
+    };
     let server = tokio::spawn(control::serve_on(
         socket,
         status.clone(),
@@ -212,15 +226,14 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         }
     }
     let maintenance = lake.start_maintenance()?;
-    service::ready();
-    tracing::info!(lake = %lake.path().display(), socket = %settings.socket.display(), "ready");
     let sweeping = lake.clone();
     let sweep = tokio::task::spawn_blocking(move || tidy(&sweeping));
-    let told = tokio::spawn(tell_manager(status.clone(), lake.clone(), serving.clone()));
+    let watched = manager::Watched { lake: lake.clone(), at_work: shared.at_work.clone() };
+    let told = tokio::spawn(manager::tell(status.clone(), watched, live, [intake.clone(), serving.clone()]));
 
     let signal = service::stop_signal().await.map_err(|error| AppError::new(Exit::Internal, error))?;
     tracing::info!(signal, "stopping: committing what is in flight");
-    service::stopping();
+    service::stopping(settings.shutdown_timeout + CLOSING);
     intake.cancel();
     let drained = tokio::time::timeout(settings.shutdown_timeout, async {
         backfill.shut_down().await;
@@ -352,23 +365,4 @@ fn tidy(lake: &Lake) -> Result<(), LakeError> {
     }
     tracing::info!(files = check.live, bytes = check.bytes, damaged = check.damaged.len(), "files checked");
     lake.sweep_orphans().map(|_| ())
-}
-
-/// Keeps the service manager informed: one status line, and the watchdog for as long as the committer lives.
-async fn tell_manager(status: Arc<AppStatus>, lake: Arc<Lake>, stop: CancellationToken) {
-    const STATUS_INTERVAL: Duration = Duration::from_secs(5);
-    let watchdog = service::watchdog_interval();
-    let mut ticks = tokio::time::interval(watchdog.unwrap_or(STATUS_INTERVAL).min(STATUS_INTERVAL));
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        service::status(&status.line());
-        if let Some(interval) = watchdog
-            && lake.heartbeat_age() < interval * 3
-        {
-            service::alive();
-        }
-    }
 }

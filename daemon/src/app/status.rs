@@ -34,21 +34,22 @@ impl AppStatus {
 
     /// One line for the service manager.
     pub fn line(&self) -> String {
-        let parts: Vec<String> = self
+        let mut parts: Vec<String> = self
             .tasks
             .iter()
             .map(|task| {
                 let network = self.network(task, Instant::now());
-                let last = network.last_ledger.map_or_else(|| "none yet".to_owned(), |l| l.to_string());
-                match (&network.state, network.lag()) {
-                    (NetworkState::Stopped { .. }, _) => format!("{}: stopped at {last}", network.name),
-                    (NetworkState::Retrying { .. }, _) => format!("{}: retrying at {last}", network.name),
-                    (_, Some(lag)) => format!("{}: ledger {last}, lag {lag}", network.name),
-                    (_, None) => format!("{}: ledger {last}", network.name),
-                }
+                words(&network)
             })
             .collect();
-        if parts.is_empty() { "no networks are configured".to_owned() } else { parts.join("; ") }
+        if parts.is_empty() {
+            parts.push("no networks are configured".to_owned());
+        }
+        let (done, planned) = self.backfill.chunks();
+        if planned > 0 {
+            parts.push(format!("backfill {done} of {planned} chunks"));
+        }
+        parts.join("; ")
     }
 
     fn network(&self, task: &NetworkTask, now: Instant) -> NetworkStatus {
@@ -104,6 +105,23 @@ impl AppStatus {
                 NetworkState::Retrying { reason: error.to_string() }
             }
             (_, _) => state(progress),
+        }
+    }
+}
+
+/// A network in a few words: `mainnet 60000123 lag 1`, `testnet 2 behind`.
+fn words(network: &NetworkStatus) -> String {
+    let NetworkStatus { name, state, last_ledger, .. } = network;
+    let last = last_ledger.map_or_else(|| "empty".to_owned(), |last| last.to_string());
+    match (state, network.lag()) {
+        (NetworkState::Stopped { .. }, _) => format!("{name} stopped at {last}"),
+        (NetworkState::Retrying { .. }, _) => format!("{name} retrying at {last}"),
+        (NetworkState::Waiting { .. }, _) => format!("{name} {last} not followed"),
+        (NetworkState::Finished, _) => format!("{name} {last} finished"),
+        (NetworkState::CatchingUp, Some(lag)) => format!("{name} {lag} behind"),
+        (NetworkState::Following, Some(lag)) => format!("{name} {last} lag {lag}"),
+        (NetworkState::Starting | NetworkState::CatchingUp | NetworkState::Following, _) => {
+            format!("{name} {last} starting")
         }
     }
 }
@@ -174,5 +192,32 @@ impl StatusSource for AppStatus {
             },
             taken_at: SystemTime::now(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_told_in_a_few_words() {
+        let reason = || "why".to_owned();
+        let told = |state, last_ledger, tip| {
+            words(&NetworkStatus {
+                name: "main".to_owned(),
+                state,
+                last_ledger,
+                tip,
+                ..NetworkStatus::default()
+            })
+        };
+        assert_eq!(told(NetworkState::Following, Some(60_000_123), Some(60_000_124)), "main 60000123 lag 1");
+        assert_eq!(told(NetworkState::CatchingUp, Some(7), Some(9)), "main 2 behind");
+        assert_eq!(told(NetworkState::CatchingUp, None, Some(9)), "main empty starting");
+        assert_eq!(told(NetworkState::Starting, Some(7), Some(9)), "main 7 starting");
+        assert_eq!(told(NetworkState::Finished, Some(7), Some(7)), "main 7 finished");
+        assert_eq!(told(NetworkState::Waiting { reason: reason() }, Some(7), None), "main 7 not followed");
+        assert_eq!(told(NetworkState::Retrying { reason: reason() }, Some(7), None), "main retrying at 7");
+        assert_eq!(told(NetworkState::Stopped { reason: reason() }, None, None), "main stopped at empty");
     }
 }

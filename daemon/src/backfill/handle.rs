@@ -51,6 +51,8 @@ struct Now {
     limited_by: &'static str,
     bytes: u64,
     stored: u64,
+    /// Chunks that are done with, and all that were planned.
+    chunks: (u64, u64),
     /// Ledgers worked at some moments, for the rate.
     marks: VecDeque<(Instant, u64)>,
 }
@@ -166,6 +168,21 @@ impl Job {
         now.stored + now.active.values().map(|chunk| chunk.done.load(Ordering::Relaxed)).sum::<u64>()
     }
 
+    /// So many chunks more are to be worked.
+    pub(super) fn plans(&self, chunks: usize) {
+        self.now().chunks.1 += chunks as u64;
+    }
+
+    /// A chunk is done with.
+    pub(super) fn done_with_chunk(&self) {
+        self.now().chunks.0 += 1;
+    }
+
+    /// Chunks that are done with, and all that were planned since the job began or went on.
+    pub(super) fn chunks(&self) -> (u64, u64) {
+        self.now().chunks
+    }
+
     pub(super) fn waits_for(&self, what: String) {
         self.now().waits_for = what;
     }
@@ -182,6 +199,7 @@ impl Job {
     pub(super) fn idle(&self) {
         let mut now = self.now();
         now.workers = 0;
+        now.chunks = (0, 0);
         now.waits_for.clear();
         now.marks.clear();
     }

@@ -471,6 +471,13 @@ impl Backfill {
         self.view(&job)
     }
 
+    /// Chunks that running jobs are done with, and all that they planned, since each began or went on.
+    pub fn chunks(&self) -> (u64, u64) {
+        let jobs = self.jobs();
+        let of_jobs = jobs.values().map(|entry| entry.job.chunks());
+        of_jobs.fold((0, 0), |(done, all), (of_job, planned)| (done + of_job, all + planned))
+    }
+
     /// What the jobs of a network mean for its health.
     pub fn attention(&self, network: &NetworkName) -> Attention {
         let mut attention = Attention::default();

@@ -212,7 +212,9 @@ impl Round {
     /// Ledgers of a chunk that can be stored without the rest of it.
     fn give_back(&self, ranges: [Option<LedgerRange>; 2]) {
         let work = |range| Work { range, replaces: false };
-        self.queue().extend(ranges.into_iter().flatten().map(work));
+        let ranges: Vec<LedgerRange> = ranges.into_iter().flatten().collect();
+        self.job.plans(ranges.len());
+        self.queue().extend(ranges.into_iter().map(work));
     }
 
     fn give_up(&self, reason: String) {
@@ -228,6 +230,7 @@ async fn round(
     chunks: Vec<Work>,
     stop: &CancellationToken,
 ) -> End {
+    job.plans(chunks.len());
     let round = Arc::new(Round {
         engine: engine.clone(),
         task: task.clone(),
@@ -284,6 +287,7 @@ async fn worker(round: Arc<Round>, place: u32, places: watch::Receiver<u32>) -> 
     while !round.stop.is_cancelled() && place < *places.borrow() {
         let Some(work) = round.queue().pop_front() else { break };
         store(&round, work).await;
+        round.job.done_with_chunk();
     }
     place
 }

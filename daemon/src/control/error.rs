@@ -43,6 +43,14 @@ pub enum ControlError {
         /// The reason.
         source: io::Error,
     },
+    /// What the service manager handed over cannot be used.
+    #[error(
+        "the socket of the service manager cannot be used: {reason}: check stellar-lake.socket, or disable it"
+    )]
+    Inherited {
+        /// The reason.
+        reason: String,
+    },
     /// Serving ended by itself.
     #[error("serving on {} ended", path.display())]
     Serve {

@@ -5,6 +5,7 @@
 
 mod backfill_service;
 mod error;
+mod inherited;
 mod query_service;
 mod service;
 mod socket;
@@ -15,10 +16,12 @@ mod verify_service;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use futures::{Stream, StreamExt, stream};
 use lake_proto::v1::{
     backfill_service_server::BackfillServiceServer, control_service_server::ControlServiceServer,
     query_service_server::QueryServiceServer, verify_service_server::VerifyServiceServer,
 };
+use tokio::net::{UnixListener, UnixStream};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -30,6 +33,7 @@ use service::Control;
 use verify_service::Verifies;
 
 pub use error::ControlError;
+pub use inherited::InheritedSocket;
 pub use socket::ControlSocket;
 
 /// Largest request that is read, in bytes: a statement and some air.
@@ -37,6 +41,9 @@ const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// Longest wait for open connections once the daemon stops.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How long after the last accepted connection its first call may come.
+const SETTLING: Duration = Duration::from_millis(200);
 
 /// Calls that one connection may have open at once.
 const CALLS_PER_CONNECTION: u32 = 32;
@@ -91,7 +98,7 @@ pub async fn serve_on(
         .add_service(queries)
         .add_service(backfills)
         .add_service(verifies)
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(accepted(listener, shutdown.clone()), settled(shutdown.clone()));
     let given_up = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;
@@ -103,7 +110,21 @@ pub async fn serve_on(
             Ok(())
         }
     };
-    let path = file.path().to_owned();
+    let path = file.as_ref().map_or_else(|| "the inherited socket".into(), |file| file.path().to_owned());
     drop(file);
     served.map_err(|source| ControlError::Serve { path, source })
+}
+
+/// Connections until `shutdown`. Those that come later wait in the socket, for the next process if it is inherited.
+fn accepted(
+    listener: UnixListener,
+    shutdown: CancellationToken,
+) -> impl Stream<Item = std::io::Result<UnixStream>> {
+    UnixListenerStream::new(listener).take_until(shutdown.cancelled_owned()).chain(stream::pending())
+}
+
+/// A moment after `shutdown`: a connection that was accepted in the last instant is served, not cut off in its handshake.
+async fn settled(shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(SETTLING).await;
 }

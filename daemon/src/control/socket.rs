@@ -22,7 +22,8 @@ const MODE: u32 = 0o660;
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: UnixListener,
-    file: SocketFile,
+    /// `None` when the file is another's.
+    file: Option<SocketFile>,
 }
 
 /// The file of a socket; removed on drop if it is still the same one.
@@ -69,10 +70,15 @@ impl ControlSocket {
             }
             failed("place")(error)
         })?;
-        Ok(Self { listener, file: SocketFile { path: path.to_owned(), identity } })
+        Ok(Self { listener, file: Some(SocketFile { path: path.to_owned(), identity }) })
     }
 
-    pub(super) fn into_parts(self) -> (UnixListener, SocketFile) {
+    /// A socket that somebody else bound and keeps.
+    pub(super) const fn inherited(listener: UnixListener) -> Self {
+        Self { listener, file: None }
+    }
+
+    pub(super) fn into_parts(self) -> (UnixListener, Option<SocketFile>) {
         (self.listener, self.file)
     }
 }

@@ -264,6 +264,7 @@ impl Worker {
         let mut passed = Passed::default();
         while let Some(first) = waiting.recv().await {
             let begun = Instant::now();
+            let working = self.shared.at_work.begin();
             rows.resume();
             let mut next = Some(first);
             while let Some((raw, share)) = next {
@@ -277,6 +278,7 @@ impl Worker {
             // Another chunk works with this thread's caches now.
             self.flush(&mut rows, TURN_BYTES)?;
             self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);
+            drop(working);
             tokio::task::yield_now().await;
         }
         let (Some((first, first_previous_hash)), Some(last_hash)) = (passed.first, passed.last) else {
@@ -294,6 +296,7 @@ impl Worker {
             job: self.chunk.job.clone(),
         };
         let begun = Instant::now();
+        let _working = self.shared.at_work.begin();
         rows.resume();
         let (batch, rows, cpu) = rows.finish(&facts)?;
         self.limits.busy.fetch_add(nanos(begun.elapsed()), Ordering::Relaxed);

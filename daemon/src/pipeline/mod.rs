@@ -1,6 +1,7 @@
 //! Wires fetch -> decode -> extract -> encode -> queue for one range of one network; owns channels, order and
 //! cancellation. One pipeline per network, all feeding the one write queue.
 
+mod at_work;
 mod batcher;
 mod bulk;
 mod chunk;
@@ -27,6 +28,7 @@ use crate::{
     source::Source,
 };
 
+pub use at_work::{AtWork, Working};
 pub use bulk::run_chunks;
 pub use chunk::{Chunk, ChunkLimits, run_chunk};
 pub use error::PipelineError;
@@ -50,6 +52,8 @@ pub struct Shared {
     pub workers: Arc<Semaphore>,
     /// Number of worker slots.
     pub worker_count: usize,
+    /// What all workers are at, for the watchdog.
+    pub at_work: AtWork,
     /// When a batch is sealed.
     pub batch: BatchSettings,
     /// What rows are made with.

@@ -54,6 +54,8 @@ impl StageTimes {
 pub struct NetworkProgress {
     /// What it is doing.
     pub state: NetworkState,
+    /// Whether the source answered, well or not, since the start.
+    pub tried: bool,
     /// Newest ledger that the source is known to have.
     pub tip: Option<LedgerSeq>,
     /// Ledgers committed; each was verified before.
@@ -89,6 +91,7 @@ impl Default for Progress {
     fn default() -> Self {
         Self(watch::Sender::new(NetworkProgress {
             state: NetworkState::Starting,
+            tried: false,
             tip: None,
             ledgers: 0,
             batches: 0,
@@ -137,6 +140,11 @@ impl Progress {
             p.state = state;
             changed
         });
+    }
+
+    /// The source answered, well or not.
+    pub(super) fn tried(&self) {
+        self.0.send_if_modified(|p| !std::mem::replace(&mut p.tried, true));
     }
 
     pub(super) fn saw_tip(&self, tip: LedgerSeq) {

@@ -142,7 +142,11 @@ fn spawn(shared: &Shared, task: &NetworkTask, batch: RawBatch) -> JoinHandle<Wor
     tokio::spawn(async move {
         // Never closed: an error cannot come.
         let _slot = shared.workers.clone().acquire_owned().await;
-        let worked = tokio::task::spawn_blocking(move || work(&shared, &task, batch)).await;
+        let worked = tokio::task::spawn_blocking(move || {
+            let _working = shared.at_work.begin();
+            work(&shared, &task, batch)
+        });
+        let worked = worked.await;
         worked.unwrap_or_else(|error| Worked { sealed: None, failure: Some(error.into()) })
     })
 }

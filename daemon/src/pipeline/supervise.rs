@@ -149,6 +149,7 @@ async fn watch_tip(task: NetworkTask, done: tokio_util::sync::CancellationToken)
             task.source.tip().await
         };
         let Some(tip) = done.run_until_cancelled(tip).await else { return };
+        task.progress.tried();
         match tip {
             Ok(Some(tip)) => task.progress.saw_tip(tip),
             Ok(None) => {}
