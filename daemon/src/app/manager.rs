@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::AppStatus;
 use crate::{
     cpu::process_cpu,
+    event,
     lake::Lake,
     pipeline::{AtWork, Progress},
     service,
@@ -66,7 +67,7 @@ pub(super) async fn tell(
     if stopping.run_until_cancelled(tried(&sources)).await.is_some() {
         service::status(&status.line());
         service::ready();
-        tracing::info!(lake = %watched.lake.path().display(), "ready");
+        tracing::info!(target: event::READY, lake = %watched.lake.path().display(), "ready");
     }
     let watchdog = service::watchdog_limit();
     let mut ticks = tokio::time::interval(watchdog.map_or(STATUS, |limit| limit / 3).min(STATUS));
@@ -93,7 +94,7 @@ async fn tried(sources: &[Progress]) {
     });
     if tokio::time::timeout(TRY, join_all(answers)).await.is_err() {
         let silent = sources.iter().filter(|progress| !progress.get().tried).count();
-        tracing::warn!(silent, "sources do not answer yet: ready without them");
+        tracing::warn!(target: event::SOURCES_SILENT, silent, "sources do not answer yet: ready without them");
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     cli::Exit,
     config::{NetworkSettings, Settings},
     control::{self, ControlError, ControlSocket, History, InheritedSocket},
+    event,
     lake::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings, extension_files,
@@ -232,7 +233,7 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
     let told = tokio::spawn(manager::tell(status.clone(), watched, live, [intake.clone(), serving.clone()]));
 
     let signal = service::stop_signal().await.map_err(|error| AppError::new(Exit::Internal, error))?;
-    tracing::info!(signal, "stopping: committing what is in flight");
+    tracing::info!(target: event::STOPPING, signal, "stopping: committing what is in flight");
     service::stopping(settings.shutdown_timeout + CLOSING);
     intake.cancel();
     let drained = tokio::time::timeout(settings.shutdown_timeout, async {
@@ -246,7 +247,7 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
     .await;
     if drained.is_err() {
         // Nothing acknowledged is lost: what was not committed is read again at the next start.
-        tracing::warn!(after = ?settings.shutdown_timeout, "not all in flight was committed in time");
+        tracing::warn!(target: event::NOT_DRAINED, after = ?settings.shutdown_timeout, "not all in flight was committed in time");
         pipelines.abort_all();
     }
     serving.cancel();
@@ -269,7 +270,7 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
     })
     .await
     .map_err(|error| AppError::new(Exit::Internal, error))??;
-    tracing::info!("stopped");
+    tracing::info!(target: event::STOPPED, "stopped");
     if drained.is_err() {
         return Err(AppError::new(
             Exit::Internal,
@@ -361,7 +362,7 @@ fn start_of(network: &NetworkSettings) -> Start {
 fn tidy(lake: &Lake) -> Result<(), LakeError> {
     let check = lake.check_files()?;
     for damage in &check.damaged {
-        tracing::error!(error = %damage, "a file of the lake is damaged");
+        tracing::error!(target: event::FILE_DAMAGED, error = %damage, "a file of the lake is damaged");
     }
     tracing::info!(files = check.live, bytes = check.bytes, damaged = check.damaged.len(), "files checked");
     lake.sweep_orphans().map(|_| ())

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     class::Class,
+    event,
     lake::{LakeError, RangeSet},
     pipeline::{Chunk, ChunkLimits, NetworkTask, PipelineError, Shared, delays, keep_evidence, run_chunk},
     source::SourceError,
@@ -81,7 +82,7 @@ pub(super) async fn run(engine: Engine, task: NetworkTask, job: Arc<Job>, stop: 
                 1 => "finished with 1 chunk parked".to_owned(),
                 n => format!("finished with {n} chunks parked"),
             };
-            tracing::info!(network = %task.name, job = job.id(), "{what}");
+            tracing::info!(target: event::BACKFILL_FINISHED, network = %task.name, job = job.id(), "{what}");
             job.note(|record| {
                 // Cancelled or paused in the last moment: that stands.
                 if record.state == JobState::Running {
@@ -90,7 +91,7 @@ pub(super) async fn run(engine: Engine, task: NetworkTask, job: Arc<Job>, stop: 
             });
         }
         End::Stopped(reason) => {
-            tracing::error!(network = %task.name, job = job.id(), error = reason, "backfill stopped");
+            tracing::error!(target: event::BACKFILL_STOPPED, network = %task.name, job = job.id(), error = reason, "backfill stopped");
             job.note(|record| {
                 if record.state == JobState::Running {
                     record.become_(JobState::Stopped, format!("stopped: {reason}"));
@@ -394,7 +395,15 @@ fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
     let fault = error.ledger().filter(|seq| range.contains(*seq) && is_known);
     let parked = fault.and_then(|seq| at_fault(task, error, seq, range)).unwrap_or(range);
     let reason = error.to_string();
-    tracing::error!(network = %task.name, job = job.id(), range = %parked, error = reason, "ledgers parked");
+    tracing::error!(
+        target: event::LEDGERS_PARKED,
+        network = %task.name,
+        job = job.id(),
+        ledger = fault.map(LedgerSeq::get),
+        range = %parked,
+        error = reason,
+        "ledgers parked"
+    );
     job.note(|record| {
         record.tell(format!("parked ledgers {parked}: {reason}"));
         record.parked.push(Parked { range: parked.into(), reason, evidence, at: now() });

@@ -11,7 +11,7 @@ use std::{
 use lake_core::{Hash32, LedgerRange, LedgerSeq};
 use tokio::sync::watch;
 
-use crate::cpu::thread_cpu;
+use crate::{cpu::thread_cpu, event};
 
 use super::{
     batch::{Commit, NetworkName, SealedBatch},
@@ -119,7 +119,7 @@ impl Committer {
             self.commit(job.batch).map(|commit| Commit { waited, ..commit })
         };
         if let Err(error) = &result {
-            tracing::warn!(%network, ledgers = %range, error = %error, "batch was not committed");
+            tracing::warn!(target: event::NOT_COMMITTED, %network, ledgers = %range, error = %error, "batch was not committed");
         }
         self.queue.shared.finished(bytes, waited, &result);
         // Who does not wait any more reads the watermark.

@@ -12,7 +12,7 @@ use super::{
     quarantine,
     range::{RangeEnd, run_range},
 };
-use crate::{class::Class, config::StartText, source::SourceError};
+use crate::{class::Class, config::StartText, event, source::SourceError};
 
 /// Where a network begins and ends.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ pub async fn supervise(shared: Shared, task: NetworkTask, start: Start) {
             backoff = delays();
         }
         let delay = backoff.next().unwrap_or(MAX_DELAY);
-        tracing::warn!(network = %task.name, retry_in_ms = delay.as_millis(), error = %error, "will try again");
+        tracing::warn!(target: event::NETWORK_RETRYING, network = %task.name, retry_in_ms = delay.as_millis(), error = %error, "will try again");
         task.progress.set_state(NetworkState::Retrying(error.to_string()));
         tokio::select! {
             () = shared.cancel.cancelled() => break,
@@ -88,7 +88,13 @@ fn stop(shared: &Shared, task: &NetworkTask, error: &PipelineError) {
         Ok(None) => {}
         Err(failed) => tracing::error!(network = %task.name, error = failed, "no evidence kept"),
     }
-    tracing::error!(network = %task.name, error = message, "network stopped; the others go on");
+    tracing::error!(
+        target: event::NETWORK_STOPPED,
+        network = %task.name,
+        ledger = error.ledger().map(LedgerSeq::get),
+        error = message,
+        "network stopped; the others go on"
+    );
     task.progress.set_state(NetworkState::Stopped(message));
 }
 
