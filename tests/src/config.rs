@@ -130,6 +130,8 @@ pub struct Settings {
     pub socket: String,
     /// Whether transactions come without their raw XDR.
     pub no_raw_xdr: bool,
+    /// Format of the log; text when empty.
+    pub log: &'static str,
     /// More top-level YAML, e.g. `batch: { max_ledgers: 10 }`.
     pub more: String,
 }
@@ -147,6 +149,12 @@ impl Settings {
         self
     }
 
+    /// Logging in this format.
+    pub fn logging(mut self, format: &'static str) -> Self {
+        self.log = format;
+        self
+    }
+
     /// Transactions without their raw XDR.
     pub fn without_raw_xdr(mut self) -> Self {
         self.no_raw_xdr = true;
@@ -157,10 +165,11 @@ impl Settings {
     pub(crate) fn yaml(&self, lake: &str, socket: &str) -> String {
         let networks: String = self.networks.iter().map(Network::yaml).collect();
         format!(
-            "lake: {{ path: {}, raw_xdr: {} }}\ncontrol: {{ socket: {} }}\nlog: {{ level: info, format: text }}\n{}networks:\n{networks}",
+            "lake: {{ path: {}, raw_xdr: {} }}\ncontrol: {{ socket: {} }}\nlog: {{ level: info, format: {} }}\n{}networks:\n{networks}",
             quoted(lake),
             !self.no_raw_xdr,
             quoted(socket),
+            if self.log.is_empty() { "text" } else { self.log },
             self.more
         )
     }

@@ -131,6 +131,15 @@ impl Sut {
     /// # Panics
     /// When it runs already or cannot be started.
     pub fn spawn_as(&mut self, mut command: Command) {
+        command.stdin(Stdio::null());
+        self.spawn_with_stdin(command);
+    }
+
+    /// The same for a command that has its own standard input.
+    ///
+    /// # Panics
+    /// When it runs already or cannot be started.
+    pub fn spawn_with_stdin(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "the daemon runs already");
         let address = self.dir.path().join("n");
         if let Err(error) = fs::remove_file(&address) {
@@ -143,7 +152,7 @@ impl Sut {
         let log =
             File::options().create(true).append(true).open(self.log_path()).expect("a log can be opened");
         let error_log = log.try_clone().expect("a file can be cloned");
-        command.env("NOTIFY_SOCKET", &address).stdin(Stdio::null()).stdout(log).stderr(error_log);
+        command.env("NOTIFY_SOCKET", &address).stdout(log).stderr(error_log);
         self.child = Some(command.spawn().expect("the daemon is executable"));
     }
 
