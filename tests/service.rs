@@ -19,7 +19,7 @@ use lake_testkit::{Bin, Network, Settings, Sut, Until, text_of, until};
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn quick(name: &str) -> Network {
-    Network::simulated(name, Density::Sparse, 3, Some(20.0))
+    Network::simulated(name, Density::Sparse, 3, Some(2.0))
 }
 
 fn place(told: &[String], wanted: impl Fn(&str) -> bool, what: &str) -> usize {
@@ -29,7 +29,7 @@ fn place(told: &[String], wanted: impl Fn(&str) -> bool, what: &str) -> usize {
 #[test]
 fn the_manager_hears_how_the_start_goes_then_ready_then_words_then_the_stop() {
     let missing = Network::filesystem("missing", "A network that is not there", "/nonexistent/ledgers");
-    let settings = Settings::of([quick("main"), quick("old").history_only(), missing]);
+    let settings = Settings::of([quick("first"), quick("old").history_only(), missing]);
     let mut sut = Sut::new(&settings.with("shutdown_timeout: 7s"));
     let mut command = sut.command();
     command.env("WATCHDOG_USEC", "3000000");
@@ -39,9 +39,9 @@ fn the_manager_hears_how_the_start_goes_then_ready_then_words_then_the_stop() {
     assert!(sut.ctl(["status"]).status.success());
     let follows = |line: &String| {
         let words: Vec<&str> = line.strip_prefix("STATUS=").unwrap_or_default().split("; ").collect();
-        let main = words.first().map(|main| main.split(' ').collect::<Vec<_>>()).unwrap_or_default();
-        let is_number = |at: usize| main.get(at).is_some_and(|word| word.parse::<u32>().is_ok());
-        (matches!(main[..], ["main", _, "lag", _]) && is_number(1) && is_number(3))
+        let first = words.first().map(|first| first.split(' ').collect::<Vec<_>>()).unwrap_or_default();
+        let is_number = |at: usize| first.get(at).is_some_and(|word| word.parse::<u32>().is_ok());
+        (matches!(first[..], ["first", _, "lag", _]) && is_number(1) && is_number(3))
             && words[1..] == ["old empty not followed", "missing retrying at empty"]
     };
     until("the networks are told in words", LIMIT, || match sut.told() {
@@ -81,7 +81,7 @@ fn with_socket(sut: &Sut, listener: &UnixListener, name: &str) -> Command {
 
 #[test]
 fn calls_on_a_socket_of_the_manager_wait_for_the_daemon_and_survive_its_restarts() {
-    let mut sut = Sut::new(&Settings::of([quick("main")]).with("batch: { max_age: 100ms }"));
+    let mut sut = Sut::new(&Settings::of([quick("first")]).with("batch: { max_age: 100ms }"));
     let listener = UnixListener::bind(sut.socket()).unwrap();
     let (socket, done) = (sut.socket().to_owned(), AtomicBool::new(false));
     let call = |socket: &Path| {
@@ -103,7 +103,7 @@ fn calls_on_a_socket_of_the_manager_wait_for_the_daemon_and_survive_its_restarts
         for _ in 0..4 {
             sut.spawn_with_stdin(with_socket(&sut, &listener, "control"));
             sut.wait_ready();
-            sut.wait_status("ledgers come in", LIMIT, |s| s.network("main").written.ledgers > 3);
+            sut.wait_status("ledgers come in", LIMIT, |s| s.network("first").written.ledgers > 3);
             assert!(sut.terminate().success(), "{}", sut.log());
             assert!(socket.exists(), "the socket's file is the manager's");
         }
