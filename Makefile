@@ -13,6 +13,8 @@ LOCK_SECONDS ?= 30
 CLOCK_SECONDS ?= 70
 # The quick ones too; --ignored: only those that `make test` leaves out.
 FAULT_TESTS ?= --include-ignored
+CALLS ?= 1000
+RESTARTS ?= 20
 LAG_LEDGERS ?= 1000
 FILES ?= 10000
 BENCH_RUNS ?= 5
@@ -21,7 +23,7 @@ LEDGERS ?= 200000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo run test goldens fail-points crash-test fault-test reader-test lag-test startup-test headline chain-test long-test fuzz instructions bench capacity bench-workers lint fmt doc deny ci clean
+.PHONY: help deps build demo run test goldens fail-points crash-test fault-test systemd-test reader-test lag-test startup-test headline chain-test long-test fuzz instructions bench capacity bench-workers lint fmt doc deny ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +69,10 @@ crash-test: fail-points ## KILLS=200 SIGKILLs at random moments and at named poi
 fault-test: build ## broken, hanging and slow sources, full disks, a catalog locked for LOCK_SECONDS=30, clock jumps
 	LOCK_SECONDS=$(LOCK_SECONDS) CLOCK_SECONDS=$(CLOCK_SECONDS) \
 	  $(CARGO) test --release -p stellar-lake --test faults -- --nocapture $(FAULT_TESTS)
+
+# Root and namespaces are needed; without them it says so and is skipped.
+systemd-test: fail-points ## the service in a real systemd: start, kill, hangs, drain, journal, CALLS=1000 across RESTARTS=20
+	CALLS=$(CALLS) RESTARTS=$(RESTARTS) tests/systemd/test.py $(FAIL_POINTS)
 
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60
 	READER_SECONDS=$(READER_SECONDS) $(CARGO) test --release -p stellar-lake --test reader -- --nocapture --ignored

@@ -13,6 +13,7 @@ pub mod event;
 pub mod fail_point;
 pub mod ingest;
 pub mod lake;
+pub mod limits;
 pub mod pipeline;
 pub mod query;
 pub mod service;

@@ -63,15 +63,16 @@ pub(super) async fn tell(
     ends: [CancellationToken; 2],
 ) {
     let [stopping, end] = ends;
+    let mut before = String::new();
     service::status("trying the sources");
     if stopping.run_until_cancelled(tried(&sources)).await.is_some() {
-        service::status(&status.line());
+        before = status.line();
+        service::status(&before);
         service::ready();
         tracing::info!(target: event::READY, lake = %watched.lake.path().display(), "ready");
     }
     let watchdog = service::watchdog_limit();
     let mut ticks = tokio::time::interval(watchdog.map_or(STATUS, |limit| limit / 3).min(STATUS));
-    let mut before = String::new();
     while end.run_until_cancelled(ticks.tick()).await.is_some() {
         let stop = if stopping.is_cancelled() { "stopping, committing what is in flight; " } else { "" };
         let line = format!("{stop}{}", status.line());

@@ -27,6 +27,7 @@ use crate::{
         EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
         QueueSettings, extension_files,
     },
+    limits::Limits,
     pipeline::{self, AtWork, NetworkState, NetworkTask, Progress, RowSettings, Shared, Start},
     query::{Prepared, QueryExecutor, QuerySettings},
     service, source,
@@ -174,6 +175,7 @@ const CLOSING: Duration = Duration::from_secs(25);
 /// What kept it from starting, or what went wrong while it stopped.
 pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Result<(), AppError> {
     let recovering = tokio::spawn(manager::recovering());
+    let settings = Limits::read().fit(settings);
     let (opening, querying) = (settings.clone(), settings.clone());
     // Each instance of DuckDB checks the extensions' signatures: both at once.
     let queries = tokio::task::spawn_blocking(move || prepare_queries(&querying));
@@ -233,7 +235,7 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
     let told = tokio::spawn(manager::tell(status.clone(), watched, live, [intake.clone(), serving.clone()]));
 
     let signal = service::stop_signal().await.map_err(|error| AppError::new(Exit::Internal, error))?;
-    tracing::info!(target: event::STOPPING, signal, "stopping: committing what is in flight");
+    tracing::info!(target: event::STOPPING, signal, "stopping by {signal}: committing what is in flight");
     service::stopping(settings.shutdown_timeout + CLOSING);
     intake.cancel();
     let drained = tokio::time::timeout(settings.shutdown_timeout, async {
@@ -362,7 +364,7 @@ fn start_of(network: &NetworkSettings) -> Start {
 fn tidy(lake: &Lake) -> Result<(), LakeError> {
     let check = lake.check_files()?;
     for damage in &check.damaged {
-        tracing::error!(target: event::FILE_DAMAGED, error = %damage, "a file of the lake is damaged");
+        tracing::error!(target: event::FILE_DAMAGED, error = %damage, "a file of the lake is damaged: {damage}");
     }
     tracing::info!(files = check.live, bytes = check.bytes, damaged = check.damaged.len(), "files checked");
     lake.sweep_orphans().map(|_| ())

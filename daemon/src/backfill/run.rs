@@ -82,7 +82,7 @@ pub(super) async fn run(engine: Engine, task: NetworkTask, job: Arc<Job>, stop: 
                 1 => "finished with 1 chunk parked".to_owned(),
                 n => format!("finished with {n} chunks parked"),
             };
-            tracing::info!(target: event::BACKFILL_FINISHED, network = %task.name, job = job.id(), "{what}");
+            tracing::info!(target: event::BACKFILL_FINISHED, network = %task.name, job = job.id(), "backfill job {}: {what}", job.id());
             job.note(|record| {
                 // Cancelled or paused in the last moment: that stands.
                 if record.state == JobState::Running {
@@ -91,7 +91,7 @@ pub(super) async fn run(engine: Engine, task: NetworkTask, job: Arc<Job>, stop: 
             });
         }
         End::Stopped(reason) => {
-            tracing::error!(target: event::BACKFILL_STOPPED, network = %task.name, job = job.id(), error = reason, "backfill stopped");
+            tracing::error!(target: event::BACKFILL_STOPPED, network = %task.name, job = job.id(), error = reason, "backfill job {} stopped: {reason}", job.id());
             job.note(|record| {
                 if record.state == JobState::Running {
                     record.become_(JobState::Stopped, format!("stopped: {reason}"));
@@ -139,7 +139,7 @@ async fn rounds(
         let mut chunks: Vec<Work> = anew.iter().map(|range| Work { range: *range, replaces: true }).collect();
         let plain = plan::chunks(&rest, density, rules);
         chunks.extend(plain.into_iter().map(|range| Work { range, replaces: false }));
-        tracing::info!(network = %task.name, job = job.id(), chunks = chunks.len(), replacing = anew.len(), "backfill planned");
+        tracing::info!(network = %task.name, job = job.id(), chunks = chunks.len(), replacing = anew.len(), "backfill job {} planned", job.id());
         match round(engine, task, job, chunks, stop).await {
             End::Complete => {}
             end @ (End::Interrupted | End::Stopped(_)) => return Ok(end),
@@ -402,7 +402,8 @@ fn park(round: &Round, Work { range, replaces }: Work, error: &PipelineError) {
         ledger = fault.map(LedgerSeq::get),
         range = %parked,
         error = reason,
-        "ledgers parked"
+        "ledgers {parked} of {} parked: {reason}",
+        task.name
     );
     job.note(|record| {
         record.tell(format!("parked ledgers {parked}: {reason}"));

@@ -119,7 +119,7 @@ impl Committer {
             self.commit(job.batch).map(|commit| Commit { waited, ..commit })
         };
         if let Err(error) = &result {
-            tracing::warn!(target: event::NOT_COMMITTED, %network, ledgers = %range, error = %error, "batch was not committed");
+            tracing::warn!(target: event::NOT_COMMITTED, %network, ledgers = %range, error = %error, "ledgers {range} of {network} were not committed: {error}");
         }
         self.queue.shared.finished(bytes, waited, &result);
         // Who does not wait any more reads the watermark.

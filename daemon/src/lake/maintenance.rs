@@ -146,7 +146,7 @@ impl Lake {
     fn note_run(&self, what: &'static str, result: Result<(), LakeError>) {
         let now = Instant::now();
         if let Err(error) = &result {
-            tracing::warn!(target: event::MAINTENANCE_FAILED, what, error = %error, "maintenance failed, it is tried again");
+            tracing::warn!(target: event::MAINTENANCE_FAILED, what, error = %error, "maintenance ({what}) failed, it is tried again: {error}");
         }
         self.note(|stats| {
             stats.runs = stats.runs.saturating_add(1);

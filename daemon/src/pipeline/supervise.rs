@@ -56,7 +56,7 @@ pub async fn supervise(shared: Shared, task: NetworkTask, start: Start) {
             backoff = delays();
         }
         let delay = backoff.next().unwrap_or(MAX_DELAY);
-        tracing::warn!(target: event::NETWORK_RETRYING, network = %task.name, retry_in_ms = delay.as_millis(), error = %error, "will try again");
+        tracing::warn!(target: event::NETWORK_RETRYING, network = %task.name, retry_in_ms = delay.as_millis(), error = %error, "network {} will try again: {error}", task.name);
         task.progress.set_state(NetworkState::Retrying(error.to_string()));
         tokio::select! {
             () = shared.cancel.cancelled() => break,
@@ -93,7 +93,8 @@ fn stop(shared: &Shared, task: &NetworkTask, error: &PipelineError) {
         network = %task.name,
         ledger = error.ledger().map(LedgerSeq::get),
         error = message,
-        "network stopped; the others go on"
+        "network {} stopped, the others go on: {message}",
+        task.name
     );
     task.progress.set_state(NetworkState::Stopped(message));
 }
@@ -111,7 +112,7 @@ async fn run(shared: &Shared, task: &NetworkTask, start: Start) -> Result<RangeE
     if start.end.is_some_and(|end| from > end) {
         return Ok(RangeEnd::Complete);
     }
-    tracing::info!(network = %task.name, from = %from, source = task.source.describe(), "ingesting");
+    tracing::info!(network = %task.name, from = %from, source = task.source.describe(), "ingesting {} from ledger {from} on", task.name);
     let run = run_range(shared, task, from, start.end);
     tokio::pin!(run);
     if is_retry && let Ok(end) = tokio::time::timeout(SETTLED, &mut run).await {
