@@ -229,6 +229,20 @@ def starts(m):
     return f"ready after {took:.1f} s: {m.show('StatusText')}"
 
 
+def credentials(m):
+    """A secret that systemd hands over is there for the service, and in nobody's environment."""
+    m.write("/etc/stellar-lake/credentials/probe", "hush")
+    m.drop_in("LoadCredential=probe:/etc/stellar-lake/credentials/probe")
+    m.run("systemctl", "restart", UNIT)
+    process = f"/proc/{m.show('MainPID')}"
+    m.drop_in()
+    same(m.run("cat", f"{process}/root/run/credentials/{UNIT}/probe"), "hush")
+    environment = m.run("cat", f"{process}/environ").split("\0")
+    assert f"CREDENTIALS_DIRECTORY=/run/credentials/{UNIT}" in environment, environment
+    assert not [text for text in environment if "hush" in text]
+    assert m.code("runuser", "-u", "nobody", "--", "cat", "/etc/stellar-lake/credentials/probe")[0] != 0
+
+
 def journal(m):
     """Fields, priorities and ids as documented; the catalog explains; no line per ledger."""
     m.configure(NETWORKS + MISSING)
@@ -411,7 +425,10 @@ def of_a_user(m):
     same(m.run(*as_alice, "systemctl", "--user", "show", "--value", "-p", "Result", "stellar-lake").strip(), "success")
 
 
-TESTS = [units, starts, journal, killed, hung_committer, hung_worker, hung_source, drains, activation, bad_config, of_a_user]
+TESTS = [
+    units, starts, credentials, journal, killed, hung_committer, hung_worker, hung_source, drains, activation, bad_config,
+    of_a_user,
+]
 
 
 def main():
