@@ -13,7 +13,10 @@ use std::{
 };
 
 use lake_core::{LedgerSeq, Network, tables::SPECS};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -253,19 +256,7 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
         pipelines.abort_all();
     }
     serving.cancel();
-    match server.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(error = chain(&error), "the control socket failed"),
-        Err(error) => tracing::error!(error = %error, "the control server ended early"),
-    }
-    if let Err(error) = told.await {
-        tracing::error!(error = %error, "the task that tells the service manager ended early");
-    }
-    match sweep.await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(error = %error, "the files of the lake were not checked and swept"),
-        Err(error) => tracing::error!(error = %error, "the sweep ended early"),
-    }
+    ended(server, told, sweep).await;
     tokio::task::spawn_blocking(move || {
         drop(maintenance);
         lake.close(CLOSE_DEADLINE)
@@ -280,6 +271,27 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
         ));
     }
     Ok(())
+}
+
+/// Waits for what ends by itself once nothing is served any more, and says what of it went wrong.
+async fn ended(
+    server: JoinHandle<Result<(), ControlError>>,
+    told: JoinHandle<()>,
+    sweep: JoinHandle<Result<(), LakeError>>,
+) {
+    match server.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(error = chain(&error), "the control socket failed"),
+        Err(error) => tracing::error!(error = %error, "the control server ended early"),
+    }
+    if let Err(error) = told.await {
+        tracing::error!(error = %error, "the task that tells the service manager ended early");
+    }
+    match sweep.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = %error, "the files of the lake were not checked and swept"),
+        Err(error) => tracing::error!(error = %error, "the sweep ended early"),
+    }
 }
 
 /// The control socket, and its folder where that is missing.
