@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ SOCKET = "/run/stellar-lake/control.sock"
 DROP_IN = "/run/systemd/system/stellar-lake.service.d/test.conf"
 READY_ID = "ac89c8cdf75c4153b287c56df514531c"
 RETRYING_ID = "82faca710ed74a3cbb7daaa96daa9c62"
+SILENT_ID = "a21e9dbad8114811a82bfb52c5de2757"
 STOPPED_ID = "2e3508cb1a7243a3b45ec8818175437e"
 
 NETWORKS = """
@@ -43,8 +45,11 @@ networks:
     passphrase: "Network beta of the systemd test"
     source: { simulated: { density: sparse, seed: 2, ledgers_per_second: 2 } }
 """
-# Its object is a pipe that nobody fills: a read hangs.
+# An object, and what describes all of them, are pipes that nobody fills: a read hangs, the second before anything is known.
 HANGING = """
+  - name: silent
+    passphrase: "Network silent of the systemd test"
+    source: { filesystem: { path: /srv/silent, timeout: 10m } }
   - name: hanging
     passphrase: "Network hanging of the systemd test"
     source: { filesystem: { path: /srv/hanging, timeout: 10m } }
@@ -309,20 +314,28 @@ def hung_worker(m):
 
 
 def hung_source(m):
-    """A source that hangs does not: the daemon gets ready, and the other networks go on."""
-    m.run("mkdir", "-p", "/srv/hanging")
-    m.run("sh", "-c", "[ -p /srv/hanging/FFFFFFFD--2.xdr.zst ] || mkfifo -m 644 /srv/hanging/FFFFFFFD--2.xdr.zst")
-    # Somebody opens it for writing, and writes nothing.
-    m.run("systemd-run", "--unit=silent", "sh", "-c", "exec sleep infinity >/srv/hanging/FFFFFFFD--2.xdr.zst")
+    """Sources that hang do not: the daemon gets ready after 5 s without them, and the other networks go on."""
+    for pipe in ("/srv/hanging/FFFFFFFD--2.xdr.zst", "/srv/silent/.config.json"):
+        m.run("sh", "-c", f"mkdir -p $(dirname {pipe}) && mkfifo -m 644 {pipe}")
+        # Somebody opens it for writing, and writes nothing.
+        m.run("systemd-run", "sh", "-c", f"exec sleep infinity >{pipe}")
+    manifest = {"networkPassphrase": "Network hanging of the systemd test", "compression": "zstd", "ledgersPerBatch": 1}
+    m.write("/srv/hanging/.config.json", json.dumps(manifest | {"batchesPerPartition": 1}))
     m.configure(NETWORKS + HANGING)
+    m.drop_in()
     begun = time.monotonic()
     m.run("systemctl", "restart", UNIT)
     took, restarts, pid = time.monotonic() - begun, m.show("NRestarts"), m.show("MainPID")
-    held = f"find /proc/{pid}/fd -lname '/srv/hanging/*'"
-    m.until("the read hangs", 30, lambda: m.run("sh", "-c", held, ok=None).strip())
+    assert 4.5 < took < 15, f"ready after {took:.1f} s"
+    silent = m.journal(f"_PID={pid}", f"MESSAGE_ID={SILENT_ID}")
+    same([(line["PRIORITY"], line["LAKE_SILENT"]) for line in silent], [("4", "1")])
+    held = f"find /proc/{pid}/fd -lname '/srv/*' -printf '%l\\n'"
+    hanging = lambda: set(m.run("sh", "-c", f"{held} 2>/dev/null || true").split())
+    m.until("both reads hang", 30, lambda: len(hanging()) == 2)
     last = m.last("alpha")
     time.sleep(QUIET)
     same((m.show("NRestarts"), m.show("MainPID"), m.show("ActiveState")), (restarts, pid, "active"))
+    same(len(hanging()), 2, "reads that hang")
     assert m.last("alpha") > last + QUIET * 2, f"alpha stands at {m.last('alpha')}"
     # It hangs on while the service stops, too.
     begun = time.monotonic()
@@ -441,6 +454,8 @@ def main():
     if "fail-points" not in version:
         print(f"{programs}/stellar-lake has no fail points: run `make systemd-test`", file=sys.stderr)
         return 1
+    # The container must go whatever ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sl-systemd-", ignore_cleanup_errors=True) as folder:
         machine = Machine(f"{folder}/machine", programs)
