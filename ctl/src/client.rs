@@ -129,7 +129,7 @@ fn unreachable(path: &Path, error: &(dyn Error + 'static)) -> Failure {
     if kind == Some(io::ErrorKind::PermissionDenied) {
         return Failure::new(Exit::Permission, message)
             .because(because)
-            .hint("join the socket's group, or run lakectl as the daemon's user");
+            .hint("the folders above the socket must let you pass: run lakectl as the daemon's user, or name another socket");
     }
     let hint = match kind {
         Some(io::ErrorKind::NotFound) => {

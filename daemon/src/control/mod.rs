@@ -3,9 +3,14 @@
 //! Thin translation only: `status` knows the daemon, `query` knows SQL, this knows the proto and the socket.
 //! Nothing but a Unix socket is ever listened on.
 
+mod access;
 mod backfill_service;
 mod error;
+mod guard;
+mod peer;
 mod query_service;
+mod reason;
+mod rpcs;
 mod service;
 mod socket;
 mod status_code;
@@ -19,12 +24,13 @@ use lake_proto::v1::{
     backfill_service_server::BackfillServiceServer, control_service_server::ControlServiceServer,
     query_service_server::QueryServiceServer, verify_service_server::VerifyServiceServer,
 };
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::{backfill::Backfill, query::QueryExecutor, status::StatusSource, verify::Verifier};
+use access::Authority;
 use backfill_service::Backfills;
+use guard::Gate;
 use query_service::Queries;
 use service::Control;
 use verify_service::Verifies;
@@ -85,13 +91,18 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let verifies = VerifyServiceServer::new(Verifies::new(history.verifier, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let authority = Arc::new(Authority::system());
     let serving = Server::builder()
+        .layer(Gate::new(authority.clone()))
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .add_service(control)
         .add_service(queries)
         .add_service(backfills)
         .add_service(verifies)
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(
+            peer::connections(listener, authority),
+            shutdown.clone().cancelled_owned(),
+        );
     let given_up = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;

@@ -1,0 +1,92 @@
+//! Why a call was refused, as a stable code for programs: `google.rpc.ErrorInfo` in the details of a status.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// Domain of the codes.
+const DOMAIN: &str = "lake.v1";
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $code:ident, $hint:literal;)*) => {
+        /// Why a call was refused. The texts are stable; `packaging/doc/control.md` lists them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Reason { $($(#[$doc])* $name),* }
+
+        impl Reason {
+            /// All of them.
+            #[cfg(test)]
+            pub(super) const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The stable text.
+            pub(super) const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// The status code that goes with it.
+            pub(super) const fn code(self) -> Code {
+                match self { $(Self::$name => Code::$code),* }
+            }
+
+            /// What to do about it.
+            pub(super) const fn hint(self) -> &'static str {
+                match self { $(Self::$name => $hint),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The peer is in no group that may call this.
+    NotInGroup = "NOT_IN_GROUP", PermissionDenied,
+        "ask an administrator to add the user to the group (usermod -aG GROUP USER); it counts within seconds";
+    /// The machine lacks the groups.
+    NoGroup = "NO_GROUP", PermissionDenied,
+        "make the groups (systemd-sysusers, groupadd), or call as root or as the daemon's user";
+    /// The kernel does not tell who calls.
+    UnknownPeer = "UNKNOWN_PEER", Unauthenticated, "call over the Unix socket of this machine";
+    /// The user database cannot be read.
+    UserDatabase = "USER_DATABASE", Unavailable, "check the user database (getent passwd, getent group); root may always call";
+    /// More calls are running than may.
+    TooManyCalls = "TOO_MANY_CALLS", ResourceExhausted, "end calls that are not needed, then try again";
+    /// The answer took too long.
+    Deadline = "DEADLINE", DeadlineExceeded, "see what the daemon is busy with: lakectl status";
+    /// No such call.
+    UnknownCall = "UNKNOWN_CALL", Unimplemented, "client and daemon differ in version: see lakectl version";
+    /// The bytes of the request are wrong.
+    BadRequest = "BAD_REQUEST", InvalidArgument, "client and daemon may differ in version: see lakectl version";
+}
+
+/// A refusal: the message says what and why; code, stable reason and what to do come with the reason.
+pub(super) fn refuse(reason: Reason, message: impl Into<String>) -> Status {
+    let metadata = HashMap::from([("what_to_do".to_owned(), reason.hint().to_owned())]);
+    let details = ErrorDetails::with_error_info(reason.text(), DOMAIN, metadata);
+    Status::with_error_details(reason.code(), message, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_lists_every_reason() {
+        let manual = include_str!("../../../packaging/doc/control.md");
+        let expected: Vec<String> = Reason::ALL
+            .iter()
+            .map(|reason| format!("| `{}` | {:?} | {} |", reason.text(), reason.code(), reason.hint()))
+            .collect();
+        let section = manual.split("## Reasons").nth(1).unwrap();
+        let written: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(written, expected, "packaging/doc/control.md");
+    }
+
+    #[test]
+    fn a_refusal_carries_its_reason() {
+        let status = refuse(Reason::NotInGroup, "user 7 may not");
+        assert_eq!((status.code(), status.message()), (Code::PermissionDenied, "user 7 may not"));
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("NOT_IN_GROUP", "lake.v1"));
+        assert!(info.metadata.contains_key("what_to_do"));
+    }
+}
