@@ -56,6 +56,44 @@ reasons! {
     UnknownCall = "UNKNOWN_CALL", Unimplemented, "client and daemon differ in version: see lakectl version";
     /// The bytes of the request are wrong.
     BadRequest = "BAD_REQUEST", InvalidArgument, "client and daemon may differ in version: see lakectl version";
+    /// An argument has a value that cannot be meant.
+    BadArgument = "BAD_ARGUMENT", InvalidArgument, "mend the argument that the message names";
+    /// There is no such network.
+    UnknownNetwork = "UNKNOWN_NETWORK", NotFound, "see which there are: lakectl status";
+    /// There is no such job.
+    UnknownJob = "UNKNOWN_JOB", NotFound, "see which there are: lakectl backfill list";
+    /// Another job wants the same ledgers.
+    LedgersTaken = "LEDGERS_TAKEN", AlreadyExists, "wait for the other job, or cancel it: lakectl backfill cancel";
+    /// The job's state does not allow it.
+    JobState = "JOB_STATE", FailedPrecondition, "see where the job stands: lakectl backfill show";
+    /// All that is wanted is stored.
+    NothingMissing = "NOTHING_MISSING", FailedPrecondition, "nothing needs to be done, or want other ledgers";
+    /// Nothing of what is asked for is stored.
+    NothingStored = "NOTHING_STORED", FailedPrecondition, "see what is stored: lakectl status";
+    /// The disk cannot hold the result.
+    DiskTooSmall = "DISK_TOO_SMALL", FailedPrecondition, "make room, want fewer ledgers, or start it all the same: --force";
+    /// A source does not answer.
+    Source = "SOURCE", Unavailable, "check the network's source, then try again";
+    /// The statement is not one that is run here.
+    StatementRefused = "STATEMENT_REFUSED", InvalidArgument, "send exactly one statement that reads: lakectl query --help";
+    /// The statement is wrong.
+    StatementWrong = "STATEMENT_WRONG", InvalidArgument, "mend the statement; tables and columns: lakectl schema";
+    /// As many queries run as may.
+    TooManyQueries = "TOO_MANY_QUERIES", ResourceExhausted, "try again later, or raise query.max_concurrent";
+    /// The query needs more memory than it may have.
+    QueryMemory = "QUERY_MEMORY", ResourceExhausted, "ask for less, or raise query.memory_limit";
+    /// The query takes longer than it may.
+    QueryTimeout = "QUERY_TIMEOUT", DeadlineExceeded, "ask for less, or raise query.timeout";
+    /// The caller went away.
+    Cancelled = "CANCELLED", Cancelled, "call again";
+    /// The daemon was told not to do this.
+    NotServed = "NOT_SERVED", Unavailable, "ask another daemon";
+    /// The daemon stops.
+    Stopping = "STOPPING", Unavailable, "call again when the daemon runs again";
+    /// The lake or a file of the daemon's own cannot be read or written.
+    Storage = "STORAGE", Internal, "see the daemon's log, and the disk";
+    /// A fault of the daemon.
+    Internal = "INTERNAL", Internal, "see the daemon's log, and report the fault if it comes again";
 }
 
 /// A refusal: the message says what and why; code, stable reason and what to do come with the reason.
