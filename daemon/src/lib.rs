@@ -12,6 +12,7 @@ mod cpu;
 pub mod fail_point;
 pub mod ingest;
 pub mod lake;
+pub mod networks;
 pub mod pipeline;
 pub mod query;
 pub mod service;

@@ -7,6 +7,7 @@ mod access;
 mod backfill_service;
 mod error;
 mod guard;
+mod network_service;
 mod peer;
 mod query_service;
 mod reason;
@@ -22,15 +23,19 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use lake_proto::v1::{
     backfill_service_server::BackfillServiceServer, control_service_server::ControlServiceServer,
-    query_service_server::QueryServiceServer, verify_service_server::VerifyServiceServer,
+    network_service_server::NetworkServiceServer, query_service_server::QueryServiceServer,
+    verify_service_server::VerifyServiceServer,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use crate::{backfill::Backfill, query::QueryExecutor, status::StatusSource, verify::Verifier};
+use crate::{
+    backfill::Backfill, networks::Networks, query::QueryExecutor, status::StatusSource, verify::Verifier,
+};
 use access::Authority;
 use backfill_service::Backfills;
 use guard::Gate;
+use network_service::NetworkCalls;
 use query_service::Queries;
 use service::Control;
 use verify_service::Verifies;
@@ -47,13 +52,15 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Calls that one connection may have open at once.
 const CALLS_PER_CONNECTION: u32 = 32;
 
-/// What is served about stored ledgers.
+/// What is served beside status and queries.
 #[derive(Debug, Default)]
-pub struct History {
+pub struct Served {
     /// Fills the lake.
     pub backfill: Option<Arc<Backfill>>,
     /// Proves it.
     pub verifier: Option<Arc<Verifier>>,
+    /// Its networks.
+    pub networks: Option<Arc<Networks>>,
 }
 
 /// Binds a socket at `path` and serves until `shutdown`; see [`ControlSocket::bind`] and [`serve_on`].
@@ -66,7 +73,7 @@ pub async fn serve(
     query: Option<QueryExecutor>,
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
-    serve_on(ControlSocket::bind(path).await?, status, query, History::default(), shutdown).await
+    serve_on(ControlSocket::bind(path).await?, status, query, Served::default(), shutdown).await
 }
 
 /// Serves on a bound socket until `shutdown`, then ends open streams with UNAVAILABLE, stops running queries,
@@ -79,7 +86,7 @@ pub async fn serve_on(
     socket: ControlSocket,
     status: Arc<dyn StatusSource>,
     query: Option<QueryExecutor>,
-    history: History,
+    served: Served,
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
     let (listener, file) = socket.into_parts();
@@ -87,9 +94,11 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let queries = QueryServiceServer::new(Queries::new(query, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let backfills = BackfillServiceServer::new(Backfills::new(history.backfill, shutdown.clone()))
+    let backfills = BackfillServiceServer::new(Backfills::new(served.backfill, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let verifies = VerifyServiceServer::new(Verifies::new(history.verifier, shutdown.clone()))
+    let verifies = VerifyServiceServer::new(Verifies::new(served.verifier, shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let networks = NetworkServiceServer::new(NetworkCalls::new(served.networks))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let authority = Arc::new(Authority::system());
     let serving = Server::builder()
@@ -99,6 +108,7 @@ pub async fn serve_on(
         .add_service(queries)
         .add_service(backfills)
         .add_service(verifies)
+        .add_service(networks)
         .serve_with_incoming_shutdown(
             peer::connections(listener, authority),
             shutdown.clone().cancelled_owned(),

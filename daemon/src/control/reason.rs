@@ -60,6 +60,14 @@ reasons! {
     BadArgument = "BAD_ARGUMENT", InvalidArgument, "mend the argument that the message names";
     /// There is no such network.
     UnknownNetwork = "UNKNOWN_NETWORK", NotFound, "see which there are: lakectl status";
+    /// The name of a network is taken.
+    NetworkExists = "NETWORK_EXISTS", AlreadyExists, "choose another name, or remove the other: lakectl networks list";
+    /// A network of the configuration cannot be removed by a call.
+    NetworkConfigured = "NETWORK_CONFIGURED", FailedPrecondition, "change the configuration, or pause the network: lakectl networks pause";
+    /// The network is in a state that does not allow it.
+    NetworkState = "NETWORK_STATE", FailedPrecondition, "see where it stands: lakectl networks show";
+    /// The lake holds another network of that name.
+    OtherNetwork = "OTHER_NETWORK", FailedPrecondition, "choose another name, or give the stored network's passphrase";
     /// There is no such job.
     UnknownJob = "UNKNOWN_JOB", NotFound, "see which there are: lakectl backfill list";
     /// Another job wants the same ledgers.

@@ -72,6 +72,12 @@ pub(super) const RPCS: &[Rpc] = rpcs! {
     BackfillService.CancelBackfill(CancelBackfillRequest): Change, SLOW;
     BackfillService.SetBackfill(SetBackfillRequest): Change, SLOW;
     BackfillService.ListGaps(ListGapsRequest): Read, SLOW;
+    NetworkService.ListNetworks(ListNetworksRequest): Read, QUICK;
+    NetworkService.GetNetwork(GetNetworkRequest): Read, QUICK;
+    NetworkService.AddNetwork(AddNetworkRequest): Change, SLOW;
+    NetworkService.RemoveNetwork(RemoveNetworkRequest): Change, SLOW;
+    NetworkService.PauseNetwork(PauseNetworkRequest): Change, SLOW;
+    NetworkService.ResumeNetwork(ResumeNetworkRequest): Change, SLOW;
     VerifyService.Verify(VerifyRequest): Change, SLOW;
 };
 

@@ -3,7 +3,9 @@
 use tonic::Status;
 
 use super::reason::{Reason, refuse};
-use crate::{backfill::BackfillError, query::QueryError, verify::VerifyError};
+use crate::{
+    backfill::BackfillError, lake::LakeError, networks::NetworkError, query::QueryError, verify::VerifyError,
+};
 
 /// The status of a failed query. The message is the error's own; causes follow it, one per line.
 pub(super) fn of_query(error: &QueryError) -> Status {
@@ -33,7 +35,7 @@ pub(super) fn of_backfill(error: &BackfillError) -> Status {
         BackfillError::UnknownNetwork { .. } => Reason::UnknownNetwork,
         BackfillError::UnknownJob { .. } => Reason::UnknownJob,
         BackfillError::Taken { .. } => Reason::LedgersTaken,
-        BackfillError::State { .. } => Reason::JobState,
+        BackfillError::Open { .. } | BackfillError::State { .. } => Reason::JobState,
         BackfillError::NothingMissing { .. } => Reason::NothingMissing,
         BackfillError::DiskTooSmall { .. } => Reason::DiskTooSmall,
         BackfillError::Workers(_) | BackfillError::Target(_) => Reason::BadArgument,
@@ -53,6 +55,27 @@ pub(super) fn of_verify(error: &VerifyError) -> Status {
         VerifyError::Ended(_) => Reason::Stopping,
     };
     refuse(reason, error.to_string())
+}
+
+/// The status of a refused change of the networks.
+pub(super) fn of_networks(error: &NetworkError) -> Status {
+    let reason = match error {
+        NetworkError::Unknown { .. } => Reason::UnknownNetwork,
+        NetworkError::Exists { .. } => Reason::NetworkExists,
+        NetworkError::Configured { .. } => Reason::NetworkConfigured,
+        NetworkError::NotPaused { .. } => Reason::NetworkState,
+        NetworkError::Definition(_) | NetworkError::Lake(LakeError::BadName { .. }) => Reason::BadArgument,
+        NetworkError::Lake(LakeError::OtherPassphrase { .. }) => Reason::OtherNetwork,
+        NetworkError::Backfill(error) => return of_backfill(error),
+        NetworkError::Lake(_) | NetworkError::Store { .. } => Reason::Storage,
+        NetworkError::Ended(_) => Reason::Stopping,
+    };
+    refuse(reason, error.to_string())
+}
+
+/// The daemon has no networks that change.
+pub(super) fn no_networks() -> Status {
+    refuse(Reason::NotServed, "this daemon's networks do not change")
 }
 
 /// The daemon was told not to do backfills.
