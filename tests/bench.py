@@ -15,7 +15,7 @@ import threading
 import time
 
 BIN, RUNS, SHARED = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-DENSE = int(os.environ.get("BENCH_DENSE", "1500"))
+DENSE = int(os.environ.get("BENCH_DENSE", "2400"))
 SPARSE = int(os.environ.get("BENCH_SPARSE", "30000"))
 # Repetitions of each of the largest of the older mainnet ledgers; smaller ones are repeated more often.
 ERAS = int(os.environ.get("BENCH_ERAS", "150"))
@@ -117,6 +117,18 @@ def bare(folder, repeat):
     return {"cpu": (cpu - idle) / ledgers, "rate": ledgers / wall}
 
 
+def bare_together(folder, repeat):
+    """How many times the bare decode's rate all cores give at once, each with a process of its own: what the machine allows."""
+    def rate(cores):
+        begun = time.monotonic()
+        processes = [subprocess.Popen(["taskset", "-c", str(core), f"{BIN}/stellar-lake", "bare-decode", folder,
+                                       "--repeat", str(repeat)], stdout=subprocess.DEVNULL) for core in cores]
+        if any([process.wait() for process in processes]):
+            sys.exit("bench: bare-decode failed")
+        return len(cores) / (time.monotonic() - begun)
+    return rate(range(os.cpu_count())) / rate([0])
+
+
 def export(work, partition=RECENT, name="recent"):
     """The mainnet ledgers of one partition alone, for `replay` and for the bare decode of what it repeats."""
     folder = os.path.join(work, name)
@@ -174,7 +186,7 @@ def eras(work):
     return rows
 
 
-def scaling(work, arguments, figures):
+def scaling(work, arguments, figures, yardstick):
     """The same ledgers on one core, and what the model of the capacity page says of both: cores / CPU per ledger."""
     taskset = ["taskset", "-c", "0"]
     if not shutil.which("taskset"):
@@ -184,7 +196,8 @@ def scaling(work, arguments, figures):
     one = {key: median(single, key) for key in ("rate", "cpu", "commit_seconds", "committer_share")}
     cores = os.cpu_count()
     print(f"\nScaling, dense: {one['rate']:.1f} ledgers/s on 1 core, {figures['rate']:.1f} on {cores}: "
-          f"{figures['rate'] / one['rate']:.2f} times\n")
+          f"{figures['rate'] / one['rate']:.2f} times. The bare decode, a process on each core: "
+          f"{statistics.median(bare_together(*yardstick) for _ in range(RUNS)):.2f} times\n")
     print("| cores | measured ledgers/s | model: cores / CPU per ledger | measured / model | committer's share of the time |")
     print("|--:|--:|--:|--:|--:|")
     for count, of in ((1, one), (cores, figures)):
@@ -270,7 +283,7 @@ def main():
             dense["bytes_once"] = ingest(work, rows[2][1][:-1] + [str(RECENT_FIRST + RECENT_COUNT - 1)])["bytes"]
             print(f"\nBytes per ledger of the ten recent ledgers stored once, not repeated: {dense['bytes_once']:.0f} of Parquet, "
                   f"{dense['packed']:.0f} in the source")
-            one = scaling(work, rows[2][1], dense)
+            one = scaling(work, rows[2][1], dense, rows[2][2])
             older = eras(work)
             with open(os.path.join(BIN, "bench.json"), "w", encoding="ascii") as out:
                 json.dump({"cores": os.cpu_count(), "dense": dense, "one_core": one, "eras": older,

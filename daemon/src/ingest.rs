@@ -223,7 +223,7 @@ async fn ingest(
 }
 
 /// Chunks for each thread, at least: the fewer there are, the longer the last one keeps one core alone.
-const CHUNKS_PER_THREAD: usize = 4;
+const CHUNKS_PER_THREAD: usize = 2;
 
 /// Stores a range as a backfill would: each thread works ledgers into files of its own until these are large.
 async fn in_chunks(

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     path::PathBuf,
     sync::Arc,
 };
@@ -33,6 +33,9 @@ use super::{
 /// 100 MB for each chunk of a backfill.
 const PAGE_BYTES: usize = 256 << 10;
 
+/// Bytes that go to a file at once; Parquet itself writes in 8 KiB.
+const WRITE_BYTES: usize = 64 << 10;
+
 /// Bytes of a page of text that has no dictionary: what repeats in XDR and JSON is seldom nearer. A tenth smaller and faster.
 const WIDE_PAGE_BYTES: usize = 1 << 20;
 
@@ -49,7 +52,7 @@ pub(crate) struct FileEncoder {
     dir: PathBuf,
     temp: PathBuf,
     path: PathBuf,
-    writer: Option<ArrowWriter<HashingFile>>,
+    writer: Option<ArrowWriter<BufWriter<HashingFile>>>,
     rows: u64,
 }
 
@@ -72,7 +75,8 @@ impl FileEncoder {
         let options = ArrowWriterOptions::new()
             .with_properties(properties(spec, encoding, sample).map_err(|e| parquet_error(&temp, e))?)
             .with_skip_arrow_metadata(true);
-        let sink = HashingFile { file, hasher: Sha256::new(), bytes: 0 };
+        let sink =
+            BufWriter::with_capacity(WRITE_BYTES, HashingFile { file, hasher: Sha256::new(), bytes: 0 });
         let mut this = Self { table: spec.name, schema, dir, temp, path, writer: None, rows: 0 };
         let writer = ArrowWriter::try_new_with_options(sink, Arc::clone(&this.schema), options)
             .map_err(|e| parquet_error(&this.temp, e))?;
@@ -118,6 +122,7 @@ impl FileEncoder {
     pub(crate) fn finish(mut self) -> Result<SealedFile, LakeError> {
         let writer = self.writer.take().ok_or(LakeError::Closed)?;
         let sink = writer.into_inner().map_err(|e| parquet_error(&self.temp, e))?;
+        let sink = sink.into_inner().map_err(|e| LakeError::io("write", &self.temp, e.into_error()))?;
         sink.file.sync_all().map_err(|e| LakeError::io("sync", &self.temp, e))?;
         Point::BeforeRename.pass();
         fs::rename(&self.temp, &self.path).map_err(|e| LakeError::io("rename", &self.temp, e))?;

@@ -56,7 +56,7 @@ pub struct EncodingSettings {
 
 impl Default for EncodingSettings {
     fn default() -> Self {
-        Self { zstd_level: 3, row_group_rows: 65_536, bloom_false_positives: 0.01 }
+        Self { zstd_level: 1, row_group_rows: 65_536, bloom_false_positives: 0.01 }
     }
 }
 

@@ -3,7 +3,7 @@
 //! A dense ledger shows tens of thousands of addresses, so these are encoded with a table and without a heap; the rare
 //! kinds are left to the `stellar-strkey` crate, which also tests this one.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use super::Put;
 
@@ -32,7 +32,7 @@ impl Strkey {
 
     /// `G...` of an ed25519 key.
     pub fn account(key: [u8; 32]) -> Self {
-        Self::of::<35>(ACCOUNT, &key, &[])
+        Self::remembered(ACCOUNT, key)
     }
 
     /// `M...` of an ed25519 key and a multiplexing id.
@@ -42,7 +42,7 @@ impl Strkey {
 
     /// `C...` of a contract's id.
     pub fn contract(id: [u8; 32]) -> Self {
-        Self::of::<35>(CONTRACT, &id, &[])
+        Self::remembered(CONTRACT, id)
     }
 
     /// `L...` of a liquidity pool's id.
@@ -54,6 +54,18 @@ impl Strkey {
     pub fn as_str(&self) -> &str {
         let text = self.text.get(..self.len).unwrap_or_default();
         std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// The text of a kind and key, made anew only if the thread has met another since in the same slot.
+    fn remembered(kind: u8, key: [u8; 32]) -> Self {
+        let [.., last] = key;
+        SEEN.with_borrow_mut(|seen| {
+            let Some(slot) = seen.get_mut(usize::from(last)) else { return Self::of::<35>(kind, &key, &[]) };
+            if slot.kind != kind || slot.key != key {
+                *slot = Seen { kind, key, strkey: Self::of::<35>(kind, &key, &[]) };
+            }
+            slot.strkey
+        })
     }
 
     /// Kind, payload and checksum, `N` bytes in all, five bits to a letter.
@@ -73,6 +85,22 @@ impl Strkey {
         }
         Self { text, len: (N * 8).div_ceil(5) }
     }
+}
+
+/// An address and its text. Ledgers name the same few addresses again and again.
+#[derive(Clone, Copy)]
+struct Seen {
+    kind: u8,
+    key: [u8; 32],
+    strkey: Strkey,
+}
+
+thread_local! {
+    /// By the last byte of the key. No kind is 0xff.
+    static SEEN: RefCell<[Seen; 256]> = const {
+        let strkey = Strkey { text: [0; Strkey::ROOM], len: 0 };
+        RefCell::new([Seen { kind: 0xff, key: [0; 32], strkey }; 256])
+    };
 }
 
 /// Letters of base32 (RFC 4648) for forty bits.
