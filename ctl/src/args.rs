@@ -1,12 +1,14 @@
 //! The command line. Its help texts are the manual.
 
 mod backfill;
+mod networks;
 mod verify;
 
 use std::{path::PathBuf, time::Duration};
 
 pub(crate) use backfill::{Backfill, BackfillVerb, Gaps, JobList, JobWatch, MAX_WORKERS, Repair, Start};
 use clap::{Parser, Subcommand, ValueEnum};
+pub(crate) use networks::{NetworkAdd, NetworkList, NetworkRemove, Networks, NetworksVerb};
 pub(crate) use verify::Verify;
 
 const EXIT_CODES: &str = "\
@@ -113,6 +115,8 @@ pub(crate) enum Command {
     /// Show the tables and their columns: types, units, keys, what NULL means.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema(Schema),
+    /// Add, remove, pause and resume networks while the daemon runs.
+    Networks(Networks),
     /// Plan, start, watch and steer jobs that fill the lake with history.
     Backfill(Backfill),
     /// List the ledgers that are missing between the first and the last stored one, by the exit code too.
@@ -203,6 +207,8 @@ pub(crate) enum Output {
     Human,
     /// For programs: field names are stable.
     Json,
+    /// The same fields as YAML.
+    Yaml,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

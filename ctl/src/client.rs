@@ -10,7 +10,8 @@ use std::{
 use hyper_util::rt::TokioIo;
 use lake_proto::v1::{
     backfill_service_client::BackfillServiceClient, control_service_client::ControlServiceClient,
-    query_service_client::QueryServiceClient, verify_service_client::VerifyServiceClient,
+    network_service_client::NetworkServiceClient, query_service_client::QueryServiceClient,
+    verify_service_client::VerifyServiceClient,
 };
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
@@ -28,6 +29,9 @@ const USER_SOCKET: &str = "stellar-lake/control.sock";
 
 /// Longest wait for an answer that should come at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for an answer that has to wait for commits.
+const SLOW_TIMEOUT: Duration = Duration::from_secs(130);
 
 /// Longest wait for an answer that the daemon measures a sample of a source for.
 const MEASURE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -53,6 +57,12 @@ pub(crate) async fn backfills(connection: &Connection) -> Result<BackfillService
     Ok(BackfillServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
+/// A client of the network service.
+pub(crate) async fn networks(connection: &Connection) -> Result<NetworkServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(NetworkServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
 /// A client of the verify service.
 pub(crate) async fn verifies(connection: &Connection) -> Result<VerifyServiceClient<Channel>, Failure> {
     let channel = connect(&socket_path(connection)).await?;
@@ -64,6 +74,13 @@ pub(crate) async fn answer<T>(
     call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
 ) -> Result<T, Failure> {
     answer_within(ANSWER_TIMEOUT, call).await
+}
+
+/// Waits for an answer that has to wait for commits.
+pub(crate) async fn slow_answer<T>(
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, Failure> {
+    answer_within(SLOW_TIMEOUT, call).await
 }
 
 /// Waits for an answer that the daemon has to measure something for.
@@ -129,7 +146,7 @@ fn unreachable(path: &Path, error: &(dyn Error + 'static)) -> Failure {
     if kind == Some(io::ErrorKind::PermissionDenied) {
         return Failure::new(Exit::Permission, message)
             .because(because)
-            .hint("join the socket's group, or run lakectl as the daemon's user");
+            .hint("the folders above the socket must let you pass: run lakectl as the daemon's user, or name another socket");
     }
     let hint = match kind {
         Some(io::ErrorKind::NotFound) => {

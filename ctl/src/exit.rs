@@ -3,6 +3,7 @@
 use std::{error::Error, io, process::ExitCode};
 
 use tonic::Code;
+use tonic_types::StatusExt;
 
 /// The documented exit codes (those above 1 are of sysexits.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +105,13 @@ impl Failure {
                 (Exit::Internal, Some("the daemon's log has more"))
             }
         };
+        // The daemon knows better what helps than the code does.
+        let told = status.get_details_error_info();
+        let told = told.and_then(|mut info| info.metadata.remove("what_to_do"));
+        let hint = told.or_else(|| hint.map(str::to_owned));
         let mut lines = status.message().lines().map(str::to_owned);
         let message = lines.next().unwrap_or_else(|| format!("the daemon answered {}", status.code()));
-        Self { exit, message, causes: lines.collect(), hint: hint.map(str::to_owned), quiet: false }
+        Self { exit, message, causes: lines.collect(), hint, quiet: false }
     }
 
     /// Prints the failure on stderr and gives its exit code.
@@ -156,6 +161,15 @@ mod tests {
         let failure = Failure::io("cannot write", &io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(failure.quiet);
         assert_eq!(failure.exit, Exit::Done);
+    }
+
+    #[test]
+    fn what_to_do_is_what_the_daemon_says() {
+        let metadata = std::collections::HashMap::from([("what_to_do".to_owned(), "wait".to_owned())]);
+        let details = tonic_types::ErrorDetails::with_error_info("BUSY", "lake.v1", metadata);
+        let status = tonic::Status::with_error_details(Code::Unavailable, "too much\nof it", details);
+        let failure = Failure::rpc(&status);
+        assert_eq!(failure.text(), "lakectl: too much\n  of it\nwhat to do: wait\n");
     }
 
     #[test]

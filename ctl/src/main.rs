@@ -36,6 +36,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Health(health) => cmd::health::run(&args.connection, &health).await,
         Command::Query(query) => cmd::query::run(&args.connection, query).await,
         Command::Schema(schema) => cmd::schema::run(&schema),
+        Command::Networks(networks) => cmd::networks::run(&args.connection, networks.verb).await,
         Command::Backfill(backfill) => cmd::backfill::run(&args.connection, backfill.verb).await,
         Command::Gaps(gaps) => cmd::gaps::list(&args.connection, gaps).await,
         Command::Repair(repair) => cmd::gaps::repair(&args.connection, repair).await,

@@ -14,7 +14,10 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use serde::Serialize;
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    args::Output,
+    exit::{Exit, Failure},
+};
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,19 @@ impl Out {
     /// Hands on what was written.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.writer.flush().map_err(|error| unwritable(&error))
+    }
+
+    /// Writes a value for programs: one line of JSON, or one document of YAML, begun by `---` so that those of a stream
+    /// can be told apart.
+    pub(crate) fn value(&mut self, format: Output, value: &impl Serialize) -> Result<(), Failure> {
+        match format {
+            Output::Human | Output::Json => self.json_line(value),
+            Output::Yaml => {
+                let text = serde_yaml::to_string(value)
+                    .map_err(|error| Failure::new(Exit::Internal, "cannot write YAML").because(error))?;
+                self.write(&format!("---\n{text}"))
+            }
+        }
     }
 
     /// Writes a value as one line of JSON.

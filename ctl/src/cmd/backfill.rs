@@ -30,7 +30,7 @@ pub(crate) async fn run(connection: &Connection, verb: BackfillVerb) -> Result<E
             let mut out = Out::stdout();
             match args.output {
                 Output::Human => out.write(&backfill_text::job(&job, out.width()))?,
-                Output::Json => out.json_line(&JobJson::from(&job))?,
+                output @ (Output::Json | Output::Yaml) => out.value(output, &JobJson::from(&job))?,
             }
             Ok(Exit::Done)
         }
@@ -73,7 +73,7 @@ async fn start(connection: &Connection, args: args::Start) -> Result<Exit, Failu
         let plan = answer.plan.ok_or_else(|| nothing_in("plan"))?;
         match args.output {
             Output::Human => out.write(&backfill_text::plan(&plan, out.width()))?,
-            Output::Json => out.json_line(&PlanJson::from(&plan))?,
+            output @ (Output::Json | Output::Yaml) => out.value(output, &PlanJson::from(&plan))?,
         }
         return Ok(Exit::Done);
     }
@@ -89,7 +89,7 @@ async fn start(connection: &Connection, args: args::Start) -> Result<Exit, Failu
                 job.id
             ))?;
         }
-        Output::Json => out.json_line(&JobJson::from(&job))?,
+        output @ (Output::Json | Output::Yaml) => out.value(output, &JobJson::from(&job))?,
     }
     Ok(Exit::Done)
 }
@@ -101,7 +101,7 @@ async fn list(connection: &Connection, args: args::JobList) -> Result<Exit, Fail
     let mut out = Out::stdout();
     match args.output {
         Output::Human => out.write(&backfill_text::jobs(&jobs, out.style(), out.width()))?,
-        Output::Json => out.json_line(&JobsJson::from(jobs.as_slice()))?,
+        output @ (Output::Json | Output::Yaml) => out.value(output, &JobsJson::from(jobs.as_slice()))?,
     }
     Ok(Exit::Done)
 }
@@ -167,7 +167,7 @@ fn print(job: &BackfillJob, output: Output) -> Result<Exit, Failure> {
     let mut out = Out::stdout();
     match output {
         Output::Human => out.write(&format!("{}\n", backfill_text::line(job)))?,
-        Output::Json => out.json_line(&JobJson::from(job))?,
+        output @ (Output::Json | Output::Yaml) => out.value(output, &JobJson::from(job))?,
     }
     Ok(Exit::Done)
 }

@@ -23,7 +23,7 @@ pub(crate) async fn list(connection: &Connection, args: args::Gaps) -> Result<Ex
     let mut out = Out::stdout();
     match args.output {
         Output::Human => out.write(&backfill_text::gaps(&networks, out.width()))?,
-        Output::Json => out.json_line(&GapsJson::from(networks.as_slice()))?,
+        output @ (Output::Json | Output::Yaml) => out.value(output, &GapsJson::from(networks.as_slice()))?,
     }
     let complete = networks.iter().all(|network| network.gaps.is_empty());
     Ok(if complete { Exit::Done } else { Exit::Unhealthy })
@@ -54,7 +54,7 @@ pub(crate) async fn repair(connection: &Connection, args: args::Repair) -> Resul
         Output::Human if jobs.is_empty() && refusals.is_empty() => out.write("no gaps\n")?,
         Output::Human if jobs.is_empty() => {}
         Output::Human => out.write(&backfill_text::jobs(&jobs, out.style(), out.width()))?,
-        Output::Json => out.json_line(&JobsJson::from(jobs.as_slice()))?,
+        output @ (Output::Json | Output::Yaml) => out.value(output, &JobsJson::from(jobs.as_slice()))?,
     }
     for refusal in &refusals {
         refusal.report();

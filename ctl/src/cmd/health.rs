@@ -38,7 +38,7 @@ pub(crate) async fn run(connection: &Connection, args: &args::Health) -> Result<
     let mut out = Out::stdout();
     match args.output {
         Output::Human => out.write(&text(&answer, healthy))?,
-        Output::Json => out.json_line(&json(&answer, healthy))?,
+        output @ (Output::Json | Output::Yaml) => out.value(output, &json(&answer, healthy))?,
     }
     Ok(if healthy { Exit::Done } else { Exit::Unhealthy })
 }

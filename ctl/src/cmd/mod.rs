@@ -3,6 +3,7 @@
 pub(crate) mod backfill;
 pub(crate) mod gaps;
 pub(crate) mod health;
+pub(crate) mod networks;
 pub(crate) mod query;
 pub(crate) mod schema;
 pub(crate) mod status;

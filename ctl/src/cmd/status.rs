@@ -35,6 +35,6 @@ pub(crate) async fn run(connection: &Connection, args: &args::Status) -> Result<
 fn show(out: &mut Out, output: Output, status: &Status) -> Result<(), Failure> {
     match output {
         Output::Human => out.write(&status_screen::text(status, out.style(), out.width())),
-        Output::Json => out.json_line(&StatusJson::from(status)),
+        output @ (Output::Json | Output::Yaml) => out.value(output, &StatusJson::from(status)),
     }
 }

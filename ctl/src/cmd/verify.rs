@@ -34,7 +34,9 @@ pub(crate) async fn run(connection: &Connection, args: args::Verify) -> Result<E
     while let Some(part) = parts.message().await.map_err(|status| Failure::rpc(&status))? {
         let Some(part) = part.part else { continue };
         match (&part, args.output) {
-            (_, Output::Json) => out.json_line(&verify::PartJson::from(&part))?,
+            (_, output @ (Output::Json | Output::Yaml)) => {
+                out.value(output, &verify::PartJson::from(&part))?
+            }
             (Part::Progress(tally), Output::Human) => show(is_shown, tally),
             (Part::Finding(finding), Output::Human) => {
                 clear(is_shown);

@@ -24,7 +24,7 @@ pub(crate) async fn run(connection: &Connection, args: &args::Version) -> Result
         VersionJson { lakectl: env!("CARGO_PKG_VERSION"), daemon: daemon_version(connection).await.ok() };
     let mut out = Out::stdout();
     match args.output {
-        Output::Json => out.json_line(&versions)?,
+        output @ (Output::Json | Output::Yaml) => out.value(output, &versions)?,
         Output::Human => {
             let daemon = versions.daemon.as_deref().unwrap_or("not reached");
             out.write(&format!("lakectl {}\nstellar-lake {daemon}\n", versions.lakectl))?;

@@ -46,7 +46,7 @@ async fn lines(
         let job = next(jobs).await?;
         match output {
             Output::Human => out.write(&format!("{}\n", backfill_text::line(&job)))?,
-            Output::Json => out.json_line(&JobJson::from(&job))?,
+            output @ (Output::Json | Output::Yaml) => out.value(output, &JobJson::from(&job))?,
         }
         if let Some(exit) = end(&job) {
             return Ok(exit);

@@ -12,28 +12,25 @@ use std::{
     time::Duration,
 };
 
-use lake_core::{LedgerSeq, Network, tables::SPECS};
-use tokio::{
-    sync::Semaphore,
-    task::{JoinHandle, JoinSet},
-};
+use lake_core::tables::SPECS;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backfill::{Backfill, BackfillSettings, ChunkRules, HistoryTask, Prices},
     budget::MemoryBudget,
     cli::Exit,
-    config::{NetworkSettings, Settings},
-    control::{self, ControlError, ControlSocket, History, InheritedSocket},
+    config::{ConfigError, RunTime, Settings},
+    control::{self, ControlError, ControlSocket, InheritedSocket, Served},
     event,
     lake::{
-        EncodingSettings, Lake, LakeError, LakeSettings, Lane, MaintenanceSettings, NetworkName, NetworkSpec,
-        QueueSettings, extension_files,
+        EncodingSettings, Lake, LakeError, LakeSettings, MaintenanceSettings, QueueSettings, extension_files,
     },
     limits::Limits,
-    pipeline::{self, AtWork, NetworkState, NetworkTask, Progress, RowSettings, Shared, Start},
+    networks::{self, Networks, ReadAhead},
+    pipeline::{AtWork, RowSettings, Shared},
     query::{Prepared, QueryExecutor, QuerySettings},
-    service, source,
+    service,
     verify::Verifier,
 };
 
@@ -153,11 +150,7 @@ fn query_settings(settings: &Settings, lake: &Path, extensions: &[PathBuf]) -> Q
 fn open_lake(settings: &Settings) -> Result<Lake, LakeError> {
     let lake = Lake::open(lake_settings(settings), SPECS)?;
     for network in &settings.networks {
-        lake.add_network(&NetworkSpec {
-            name: NetworkName::new(&network.name)?,
-            passphrase: network.passphrase.clone(),
-            network_id: Network::new(&network.passphrase).id(),
-        })?;
+        lake.add_network(&networks::spec(network)?)?;
     }
     Ok(lake)
 }
@@ -178,7 +171,9 @@ const CLOSING: Duration = Duration::from_secs(25);
 /// What kept it from starting, or what went wrong while it stopped.
 pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Result<(), AppError> {
     let recovering = tokio::spawn(manager::recovering());
-    let settings = Limits::read().fit(settings);
+    let configuration = |error: ConfigError| AppError::new(Exit::Config, error);
+    let mut kept = RunTime::load(&settings.lake.path).map_err(configuration)?;
+    let settings = Limits::read().fit(kept.extend(settings).map_err(configuration)?);
     let (opening, querying) = (settings.clone(), settings.clone());
     // Each instance of DuckDB checks the extensions' signatures: both at once.
     let queries = tokio::task::spawn_blocking(move || prepare_queries(&querying));
@@ -190,24 +185,27 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
     let intake = CancellationToken::new();
     let serving = CancellationToken::new();
     let shared = shared(&settings, lake.clone(), intake.clone());
-    let read_ahead = MemoryBudget::new(settings.memory_bytes / 8);
+    let read_ahead = ReadAhead {
+        live: MemoryBudget::new(settings.memory_bytes / 8),
+        history: MemoryBudget::new(settings.backfill.memory_bytes / 16),
+    };
     let tasks = settings
         .networks
         .iter()
-        .map(|network| network_task(network, &read_ahead).map(|task| (task, network)))
+        .map(|network| networks::open(network, &read_ahead.live).map(|task| (task, network)))
         .collect::<Result<Vec<_>, LakeError>>()?;
 
-    let histories = histories(&settings)?;
+    let open_history = |network| networks::open_history(network, &read_ahead.history);
+    let histories = settings.networks.iter().map(open_history).collect::<Result<Vec<_>, LakeError>>()?;
     let backfill = backfill(&settings, &shared, histories.clone())
         .map_err(|error| AppError::new(Exit::Internal, error))?;
     let backfill = Arc::new(backfill);
     let verifier =
         Arc::new(Verifier::new(shared.clone(), histories.into_iter().map(|history| history.task).collect()));
     backfill.load();
-    let followed: Vec<NetworkTask> = tasks.iter().map(|(task, _)| task.clone()).collect();
-    let live =
-        tasks.iter().filter(|(_, network)| network.live).map(|(task, _)| task.progress.clone()).collect();
-    let status = Arc::new(AppStatus::new(lake.clone(), followed, backfill.clone()));
+    let networks = Networks::new(shared.clone(), backfill.clone(), verifier.clone(), read_ahead, kept);
+    let networks = Arc::new(networks);
+    let status = Arc::new(AppStatus::new(lake.clone(), networks.clone(), backfill.clone()));
     let prepared = queries.await.map_err(|error| AppError::new(Exit::Internal, error))??;
     let query = QueryExecutor::attach(prepared, query_settings(&settings, lake.path(), lake.extensions()))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
@@ -219,23 +217,23 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
         socket,
         status.clone(),
         Some(query),
-        History { backfill: Some(backfill.clone()), verifier: Some(verifier) },
+        Served {
+            backfill: Some(backfill.clone()),
+            verifier: Some(verifier),
+            networks: Some(networks.clone()),
+        },
         serving.clone(),
     ));
 
-    let mut pipelines = JoinSet::new();
     for (task, network) in tasks {
-        if network.live {
-            pipelines.spawn(pipeline::supervise(shared.clone(), task, start_of(network)));
-        } else {
-            task.progress.set_state(NetworkState::Waiting("live is off: backfill jobs fill it".to_owned()));
-        }
+        networks.begin(network.clone(), task).await?;
     }
     let maintenance = lake.start_maintenance()?;
     let sweeping = lake.clone();
     let sweep = tokio::task::spawn_blocking(move || tidy(&sweeping));
     let watched = manager::Watched { lake: lake.clone(), at_work: shared.at_work.clone() };
-    let told = tokio::spawn(manager::tell(status.clone(), watched, live, [intake.clone(), serving.clone()]));
+    let followed = networks.followed();
+    let told = tokio::spawn(manager::tell(status.clone(), watched, followed, [intake.clone(), serving.clone()]));
 
     let signal = service::stop_signal().await.map_err(|error| AppError::new(Exit::Internal, error))?;
     tracing::info!(target: event::STOPPING, signal, "stopping by {signal}: committing what is in flight");
@@ -243,17 +241,12 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
     intake.cancel();
     let drained = tokio::time::timeout(settings.shutdown_timeout, async {
         backfill.shut_down().await;
-        while let Some(ended) = pipelines.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(error = %error, "a pipeline ended early");
-            }
-        }
+        networks.shut_down().await;
     })
     .await;
     if drained.is_err() {
         // Nothing acknowledged is lost: what was not committed is read again at the next start.
         tracing::warn!(target: event::NOT_DRAINED, after = ?settings.shutdown_timeout, "not all in flight was committed in time");
-        pipelines.abort_all();
     }
     serving.cancel();
     ended(server, told, sweep).await;
@@ -304,29 +297,6 @@ async fn bind(path: &Path) -> Result<ControlSocket, AppError> {
     Ok(ControlSocket::bind(path).await?)
 }
 
-fn network_task(network: &NetworkSettings, read_ahead: &MemoryBudget) -> Result<NetworkTask, LakeError> {
-    let identity = Network::new(&network.passphrase);
-    Ok(NetworkTask {
-        name: NetworkName::new(&network.name)?,
-        source: source::open(&network.source, &identity, read_ahead),
-        network: identity,
-        lane: Lane::Live,
-        only: None,
-        progress: Progress::default(),
-    })
-}
-
-/// The networks with the sources of their history.
-fn histories(settings: &Settings) -> Result<Vec<HistoryTask>, LakeError> {
-    let read_ahead = MemoryBudget::new(settings.backfill.memory_bytes / 16);
-    let history = |network: &NetworkSettings| {
-        let task = network_task(network, &read_ahead)?;
-        let source = source::open(&network.history, &task.network, &read_ahead);
-        Ok(HistoryTask { task: NetworkTask { source, lane: Lane::Backfill, ..task }, live: network.live })
-    };
-    settings.networks.iter().map(history).collect()
-}
-
 /// Backfill with its own memory and its own sources: history must not slow live ledgers down.
 fn backfill(settings: &Settings, shared: &Shared, networks: Vec<HistoryTask>) -> std::io::Result<Backfill> {
     Backfill::new(backfill_shared(settings, shared), networks, backfill_settings(settings))
@@ -366,10 +336,6 @@ const MIN_CHUNK_LEDGERS: u32 = 2_500;
 
 /// Bytes of XDR that are worth a commit, however few the ledgers.
 const MIN_CHUNK_BYTES: u64 = 32 << 20;
-
-fn start_of(network: &NetworkSettings) -> Start {
-    Start { start: network.start, end: network.end.map(LedgerSeq::new) }
-}
 
 /// After READY: names registered files that are missing or damaged (a count would be answered from the catalog and
 /// not notice), then deletes what an earlier process left and no catalog row names.

@@ -10,6 +10,7 @@ use lake_core::LedgerSeq;
 use crate::{
     backfill::Backfill,
     lake::{Damage, Lacking, Lake, RangeSet},
+    networks::Networks,
     pipeline::{NetworkProgress, NetworkState as PipelineState, NetworkTask},
     status::{
         DaemonStatus, LackingTables, LastError, MaintenanceStatus, NetworkState, NetworkStatus, QueueStatus,
@@ -21,21 +22,22 @@ use crate::{
 #[derive(Debug)]
 pub struct AppStatus {
     lake: Arc<Lake>,
-    tasks: Vec<NetworkTask>,
+    networks: Arc<Networks>,
     backfill: Arc<Backfill>,
     started: Instant,
 }
 
 impl AppStatus {
     /// The status of these networks in this lake.
-    pub fn new(lake: Arc<Lake>, tasks: Vec<NetworkTask>, backfill: Arc<Backfill>) -> Self {
-        Self { lake, tasks, backfill, started: Instant::now() }
+    pub fn new(lake: Arc<Lake>, networks: Arc<Networks>, backfill: Arc<Backfill>) -> Self {
+        Self { lake, networks, backfill, started: Instant::now() }
     }
 
     /// One line for the service manager.
     pub fn line(&self) -> String {
         let mut parts: Vec<String> = self
-            .tasks
+            .networks
+            .tasks()
             .iter()
             .map(|task| {
                 let network = self.network(task, Instant::now());
@@ -168,7 +170,7 @@ impl StatusSource for AppStatus {
                 lake_path: self.lake.path().display().to_string(),
                 rss_bytes: rss_bytes(),
             },
-            networks: self.tasks.iter().map(|task| self.network(task, now)).collect(),
+            networks: self.networks.tasks().iter().map(|task| self.network(task, now)).collect(),
             queue: QueueStatus {
                 depth: queue.depth as u64,
                 capacity: queue.capacity as u64,

@@ -34,6 +34,14 @@ pub enum BackfillError {
         /// Ledgers that both want.
         range: LedgerRange,
     },
+    /// A network cannot go while a job works on it.
+    #[error("job {job} of network {network} is not over: cancel it first")]
+    Open {
+        /// The job.
+        job: u32,
+        /// Network.
+        network: String,
+    },
     /// The job is in a state that does not allow it.
     #[error("job {id} is {state}: {hint}")]
     State {

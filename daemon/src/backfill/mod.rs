@@ -17,7 +17,7 @@ mod view;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use lake_core::{LedgerRange, LedgerSeq};
@@ -66,7 +66,7 @@ pub struct HistoryTask {
 #[derive(Debug)]
 pub struct Backfill {
     engine: Engine,
-    networks: Vec<HistoryTask>,
+    networks: RwLock<Vec<HistoryTask>>,
     prices: Prices,
     store: JobStore,
     jobs: Mutex<BTreeMap<u32, Entry>>,
@@ -129,7 +129,7 @@ impl Backfill {
         let engine = Engine { shared, limits, rules: settings.rules };
         Ok(Self {
             engine,
-            networks,
+            networks: RwLock::new(networks),
             prices: settings.prices,
             store,
             jobs: Mutex::default(),
@@ -156,7 +156,7 @@ impl Backfill {
             match self.network(&entry.job.record().network) {
                 Ok(task) => {
                     entry.job.note(|record| record.tell("went on after a restart of the daemon"));
-                    entry.run = Some(self.spawn(task, &entry.job));
+                    entry.run = Some(self.spawn(&task, &entry.job));
                 }
                 Err(error) => entry.job.note(|record| {
                     record.become_(JobState::Stopped, format!("stopped: {error}"));
@@ -170,15 +170,42 @@ impl Backfill {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn network(&self, name: &str) -> Result<&NetworkTask, BackfillError> {
-        self.history(name).map(|history| &history.task)
+    fn networks(&self) -> RwLockReadGuard<'_, Vec<HistoryTask>> {
+        self.networks.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn history(&self, name: &str) -> Result<&HistoryTask, BackfillError> {
-        self.networks.iter().find(|history| history.task.name.as_str() == name).ok_or_else(|| {
-            let known: Vec<&str> = self.networks.iter().map(|history| history.task.name.as_str()).collect();
+    fn network(&self, name: &str) -> Result<NetworkTask, BackfillError> {
+        self.history(name).map(|history| history.task)
+    }
+
+    fn history(&self, name: &str) -> Result<HistoryTask, BackfillError> {
+        let networks = self.networks();
+        networks.iter().find(|history| history.task.name.as_str() == name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = networks.iter().map(|history| history.task.name.as_str()).collect();
             BackfillError::UnknownNetwork { name: name.to_owned(), known: known.join(", ") }
         })
+    }
+
+    /// Takes jobs of another network from now on.
+    pub fn add_network(&self, network: HistoryTask) {
+        self.networks.write().unwrap_or_else(PoisonError::into_inner).push(network);
+    }
+
+    /// Takes no more jobs of a network. Its jobs that are over stay in the list.
+    ///
+    /// # Errors
+    /// [`BackfillError::Open`] while a job of it is not over.
+    pub async fn remove_network(&self, name: &str) -> Result<(), BackfillError> {
+        let _changing = self.changing.lock().await;
+        for entry in self.jobs().values() {
+            let record = entry.job.record();
+            if record.network == name && record.state.is_open() {
+                return Err(BackfillError::Open { job: record.id, network: record.network });
+            }
+        }
+        let mut networks = self.networks.write().unwrap_or_else(PoisonError::into_inner);
+        networks.retain(|history| history.task.name.as_str() != name);
+        Ok(())
     }
 
     fn spawn(&self, task: &NetworkTask, job: &Arc<Job>) -> Run {
@@ -256,7 +283,7 @@ impl Backfill {
     ) -> Result<Plan, BackfillError> {
         workers.map_or(Ok(()), check_workers)?;
         let history = self.history(network)?;
-        let wanted = self.wanted(history, target).await?;
+        let wanted = self.wanted(&history, target).await?;
         let task = &history.task;
         let asked = workers.and_then(|workers| match workers {
             Workers::Fixed(count) => Some(count),
@@ -278,7 +305,7 @@ impl Backfill {
     ) -> Result<JobView, BackfillError> {
         check_workers(workers)?;
         let history = self.history(network)?;
-        let wanted = self.wanted(history, target).await?;
+        let wanted = self.wanted(&history, target).await?;
         let task = &history.task;
         if plan::missing(&wanted, &self.engine.shared.lake.sound(&task.name)?).is_empty() {
             return Err(BackfillError::NothingMissing { network: network.to_owned() });
@@ -289,6 +316,8 @@ impl Backfill {
         }
         // Only now: a slow source may take minutes to be sampled.
         let _changing = self.changing.lock().await;
+        // It may be gone by now.
+        self.network(network)?;
         self.check_free(network, &wanted)?;
         let last = self.jobs().keys().next_back().copied().unwrap_or(0);
         let id = last.max(self.store.highest()) + 1;
@@ -447,7 +476,7 @@ impl Backfill {
             record.parked.clear();
             record.become_(JobState::Running, "resumed");
         })?;
-        let run = self.spawn(task, &job);
+        let run = self.spawn(&task, &job);
         if let Some(entry) = self.jobs().get_mut(&id) {
             entry.run = Some(run);
         }
@@ -505,9 +534,9 @@ impl Backfill {
     /// # Errors
     /// [`BackfillError::UnknownNetwork`], or what reading the lake gives.
     pub async fn gaps(&self, network: Option<&str>) -> Result<Vec<GapView>, BackfillError> {
-        let tasks: Vec<&NetworkTask> = match network {
+        let tasks: Vec<NetworkTask> = match network {
             Some(name) => vec![self.network(name)?],
-            None => self.networks.iter().map(|history| &history.task).collect(),
+            None => self.networks().iter().map(|history| history.task.clone()).collect(),
         };
         let records: Vec<Record> = self.jobs().values().map(|entry| entry.job.record()).collect();
         let mut views = Vec::with_capacity(tasks.len());

@@ -226,7 +226,7 @@ fn standard_files() -> Result<Vec<PathBuf>, ConfigError> {
     Ok(files)
 }
 
-fn parse_error(path: &Path, error: &serde_yaml::Error) -> ConfigError {
+pub(super) fn parse_error(path: &Path, error: &serde_yaml::Error) -> ConfigError {
     let place = error.location().map(|l| format!(":{}:{}", l.line(), l.column())).unwrap_or_default();
     let text = error.to_string();
     // serde_yaml appends the place to its message; it stands in front already.

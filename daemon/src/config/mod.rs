@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod layers;
+mod run_time;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod value;
 
 pub use error::ConfigError;
 pub use layers::{Layers, Origin};
+pub use run_time::{NetworkDefinition, RunTime};
 pub use settings::{
     BatchSettings, LakeSection, LogFormat, LogSettings, MaintenanceSection, NetworkSettings, QuerySection,
     READ_TIMEOUT, Settings, SourceSettings, known_passphrase, validate_network_name,

@@ -464,7 +464,7 @@ fn log_settings(get: &Required<'_>, log: LogFile) -> Result<LogSettings, ConfigE
     })
 }
 
-fn network_settings(
+pub(super) fn network_settings(
     key: &str,
     file: NetworkFile,
     invalid: &impl Fn(&str, String) -> ConfigError,

@@ -148,7 +148,7 @@ impl BackfillService for Backfills {
     ) -> Result<Response<pb::SetBackfillResponse>, Status> {
         let request = request.into_inner();
         let asked =
-            request.workers.ok_or_else(|| Status::invalid_argument("workers: name a number or auto"))?;
+            request.workers.ok_or_else(|| status_code::bad_argument("workers: name a number or auto"))?;
         let view = self.jobs()?.set_workers(request.id, asked_workers(asked)?).map_err(refused)?;
         Ok(Response::new(pb::SetBackfillResponse { job: Some(job(&view)) }))
     }
@@ -165,18 +165,18 @@ impl BackfillService for Backfills {
 }
 
 fn target(target: Option<pb::BackfillTarget>) -> Result<(String, Target), Status> {
-    let target = target.ok_or_else(|| Status::invalid_argument("target: name a network and its ledgers"))?;
+    let target = target.ok_or_else(|| status_code::bad_argument("target: name a network and its ledgers"))?;
     let wanted = match target.ledgers {
-        None => return Err(Status::invalid_argument("target: name a range, gaps or last")),
+        None => return Err(status_code::bad_argument("target: name a range, gaps or last")),
         Some(backfill_target::Ledgers::Gaps(_)) => Target::Gaps,
         Some(backfill_target::Ledgers::Last(0)) => {
-            return Err(Status::invalid_argument("target: the last 0 ledgers are none"));
+            return Err(status_code::bad_argument("target: the last 0 ledgers are none"));
         }
         Some(backfill_target::Ledgers::Last(count)) => Target::Last(count),
         Some(backfill_target::Ledgers::Range(range)) => {
             let (first, last) = (LedgerSeq::new(range.first.max(2)), LedgerSeq::new(range.last));
             Target::Range(LedgerRange::new(first, last).ok_or_else(|| {
-                Status::invalid_argument(format!("target: ledger {last} is before ledger {first}"))
+                status_code::bad_argument(format!("target: ledger {last} is before ledger {first}"))
             })?)
         }
     };
@@ -187,7 +187,7 @@ fn asked_workers(asked: pb::Workers) -> Result<Workers, Status> {
     match asked.count {
         Some(workers::Count::Fixed(count)) => Ok(Workers::Fixed(count)),
         Some(workers::Count::Auto(_)) => Ok(Workers::Auto),
-        None => Err(Status::invalid_argument("workers: name a number or auto")),
+        None => Err(status_code::bad_argument("workers: name a number or auto")),
     }
 }
 

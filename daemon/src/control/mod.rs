@@ -3,10 +3,16 @@
 //! Thin translation only: `status` knows the daemon, `query` knows SQL, this knows the proto and the socket.
 //! Nothing but a Unix socket is ever listened on.
 
+mod access;
 mod backfill_service;
 mod error;
 mod inherited;
+mod guard;
+mod network_service;
+mod peer;
 mod query_service;
+mod reason;
+mod rpcs;
 mod service;
 mod socket;
 mod status_code;
@@ -19,15 +25,21 @@ use std::{path::Path, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt, stream};
 use lake_proto::v1::{
     backfill_service_server::BackfillServiceServer, control_service_server::ControlServiceServer,
-    query_service_server::QueryServiceServer, verify_service_server::VerifyServiceServer,
+    network_service_server::NetworkServiceServer, query_service_server::QueryServiceServer,
+    verify_service_server::VerifyServiceServer,
 };
-use tokio::net::{UnixListener, UnixStream};
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use crate::{backfill::Backfill, query::QueryExecutor, status::StatusSource, verify::Verifier};
+use crate::{
+    backfill::Backfill, networks::Networks, query::QueryExecutor, status::StatusSource, verify::Verifier,
+};
+use access::Authority;
 use backfill_service::Backfills;
+use guard::Gate;
+use network_service::NetworkCalls;
+use peer::PeerStream;
 use query_service::Queries;
 use service::Control;
 use verify_service::Verifies;
@@ -48,13 +60,15 @@ const SETTLING: Duration = Duration::from_millis(200);
 /// Calls that one connection may have open at once.
 const CALLS_PER_CONNECTION: u32 = 32;
 
-/// What is served about stored ledgers.
+/// What is served beside status and queries.
 #[derive(Debug, Default)]
-pub struct History {
+pub struct Served {
     /// Fills the lake.
     pub backfill: Option<Arc<Backfill>>,
     /// Proves it.
     pub verifier: Option<Arc<Verifier>>,
+    /// Its networks.
+    pub networks: Option<Arc<Networks>>,
 }
 
 /// Binds a socket at `path` and serves until `shutdown`; see [`ControlSocket::bind`] and [`serve_on`].
@@ -67,7 +81,7 @@ pub async fn serve(
     query: Option<QueryExecutor>,
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
-    serve_on(ControlSocket::bind(path).await?, status, query, History::default(), shutdown).await
+    serve_on(ControlSocket::bind(path).await?, status, query, Served::default(), shutdown).await
 }
 
 /// Serves on a bound socket until `shutdown`, then ends open streams with UNAVAILABLE, stops running queries,
@@ -80,7 +94,7 @@ pub async fn serve_on(
     socket: ControlSocket,
     status: Arc<dyn StatusSource>,
     query: Option<QueryExecutor>,
-    history: History,
+    served: Served,
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
     let (listener, file) = socket.into_parts();
@@ -88,17 +102,25 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let queries = QueryServiceServer::new(Queries::new(query, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let backfills = BackfillServiceServer::new(Backfills::new(history.backfill, shutdown.clone()))
+    let backfills = BackfillServiceServer::new(Backfills::new(served.backfill, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
-    let verifies = VerifyServiceServer::new(Verifies::new(history.verifier, shutdown.clone()))
+    let verifies = VerifyServiceServer::new(Verifies::new(served.verifier, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let networks = NetworkServiceServer::new(NetworkCalls::new(served.networks))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let authority = Arc::new(Authority::system());
     let serving = Server::builder()
+        .layer(Gate::new(authority.clone()))
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .add_service(control)
         .add_service(queries)
         .add_service(backfills)
         .add_service(verifies)
-        .serve_with_incoming_shutdown(accepted(listener, shutdown.clone()), settled(shutdown.clone()));
+        .add_service(networks)
+        .serve_with_incoming_shutdown(
+            accepted(listener, authority, shutdown.clone()),
+            settled(shutdown.clone()),
+        );
     let given_up = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;
@@ -118,9 +140,10 @@ pub async fn serve_on(
 /// Connections until `shutdown`. Those that come later wait in the socket, for the next process if it is inherited.
 fn accepted(
     listener: UnixListener,
+    authority: Arc<Authority>,
     shutdown: CancellationToken,
-) -> impl Stream<Item = std::io::Result<UnixStream>> {
-    UnixListenerStream::new(listener).take_until(shutdown.cancelled_owned()).chain(stream::pending())
+) -> impl Stream<Item = std::io::Result<PeerStream>> {
+    peer::connections(listener, authority).take_until(shutdown.cancelled_owned()).chain(stream::pending())
 }
 
 /// A moment after `shutdown`: a connection that was accepted in the last instant is served, not cut off in its handshake.

@@ -15,8 +15,8 @@ use super::error::ControlError;
 /// Bytes of `sun_path` without the NUL that ends it (unix(7)).
 const MAX_PATH_BYTES: usize = 107;
 
-/// Read and write for the owner and the group.
-const MODE: u32 = 0o660;
+/// Everybody may connect: each call is authorised by the peer's groups, of which a file could name only one.
+const MODE: u32 = 0o666;
 
 /// A socket that listens at its path.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(super) struct SocketFile {
 }
 
 impl ControlSocket {
-    /// Binds a socket at `path` with mode 0660. A stale socket file, on which nobody answers, is replaced.
+    /// Binds a socket at `path` with mode 0666. A stale socket file, on which nobody answers, is replaced.
     ///
     /// # Errors
     /// [`ControlError::PathTooLong`], [`ControlError::BadPath`], [`ControlError::InUse`],

@@ -1,18 +1,24 @@
-//! Which gRPC status code each error gets: decided here and nowhere else.
+//! Which reason, and with it which gRPC status code, each error gets: decided here and nowhere else.
 
-use tonic::{Code, Status};
+use tonic::Status;
 
-use crate::{backfill::BackfillError, query::QueryError, verify::VerifyError};
+use super::reason::{Reason, refuse};
+use crate::{
+    backfill::BackfillError, lake::LakeError, networks::NetworkError, query::QueryError, verify::VerifyError,
+};
 
 /// The status of a failed query. The message is the error's own; causes follow it, one per line.
 pub(super) fn of_query(error: &QueryError) -> Status {
-    let code = match error {
-        QueryError::Refused(_) | QueryError::Wrong { .. } => Code::InvalidArgument,
-        QueryError::Busy { .. } | QueryError::OutOfMemory { .. } => Code::ResourceExhausted,
-        QueryError::TimedOut { .. } => Code::DeadlineExceeded,
-        QueryError::Cancelled => Code::Cancelled,
-        QueryError::Stopping => Code::Unavailable,
-        QueryError::Open { .. } | QueryError::BadPath { .. } | QueryError::Internal { .. } => Code::Internal,
+    let reason = match error {
+        QueryError::Refused(_) => Reason::StatementRefused,
+        QueryError::Wrong { .. } => Reason::StatementWrong,
+        QueryError::Busy { .. } => Reason::TooManyQueries,
+        QueryError::OutOfMemory { .. } => Reason::QueryMemory,
+        QueryError::TimedOut { .. } => Reason::QueryTimeout,
+        QueryError::Cancelled => Reason::Cancelled,
+        QueryError::Stopping => Reason::Stopping,
+        QueryError::Open { .. } | QueryError::BadPath { .. } => Reason::Storage,
+        QueryError::Internal { .. } => Reason::Internal,
     };
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -20,62 +26,89 @@ pub(super) fn of_query(error: &QueryError) -> Status {
         message.push_str(&format!("\n{error}"));
         cause = error.source();
     }
-    Status::new(code, message)
+    refuse(reason, message)
 }
 
 /// The status of a refused call about backfill.
 pub(super) fn of_backfill(error: &BackfillError) -> Status {
-    let code = match error {
-        BackfillError::UnknownNetwork { .. } | BackfillError::UnknownJob { .. } => Code::NotFound,
-        BackfillError::Taken { .. } => Code::AlreadyExists,
-        BackfillError::State { .. }
-        | BackfillError::NothingMissing { .. }
-        | BackfillError::DiskTooSmall { .. } => Code::FailedPrecondition,
-        BackfillError::Workers(_) | BackfillError::Target(_) => Code::InvalidArgument,
-        BackfillError::Source(_) => Code::Unavailable,
-        BackfillError::Lake(_) | BackfillError::Store(_) => Code::Internal,
+    let reason = match error {
+        BackfillError::UnknownNetwork { .. } => Reason::UnknownNetwork,
+        BackfillError::UnknownJob { .. } => Reason::UnknownJob,
+        BackfillError::Taken { .. } => Reason::LedgersTaken,
+        BackfillError::Open { .. } | BackfillError::State { .. } => Reason::JobState,
+        BackfillError::NothingMissing { .. } => Reason::NothingMissing,
+        BackfillError::DiskTooSmall { .. } => Reason::DiskTooSmall,
+        BackfillError::Workers(_) | BackfillError::Target(_) => Reason::BadArgument,
+        BackfillError::Source(_) => Reason::Source,
+        BackfillError::Lake(_) | BackfillError::Store(_) => Reason::Storage,
     };
-    Status::new(code, error.to_string())
+    refuse(reason, error.to_string())
 }
 
 /// The status of a check that cannot be made.
 pub(super) fn of_verify(error: &VerifyError) -> Status {
-    let code = match error {
-        VerifyError::UnknownNetwork { .. } => Code::NotFound,
-        VerifyError::Nothing { .. } => Code::FailedPrecondition,
-        VerifyError::Archive { .. } => Code::InvalidArgument,
-        VerifyError::Lake(_) => Code::Internal,
-        VerifyError::Ended(_) => Code::Unavailable,
+    let reason = match error {
+        VerifyError::UnknownNetwork { .. } => Reason::UnknownNetwork,
+        VerifyError::Nothing { .. } => Reason::NothingStored,
+        VerifyError::Archive { .. } => Reason::BadArgument,
+        VerifyError::Lake(_) => Reason::Storage,
+        VerifyError::Ended(_) => Reason::Stopping,
     };
-    Status::new(code, error.to_string())
+    refuse(reason, error.to_string())
+}
+
+/// The status of a refused change of the networks.
+pub(super) fn of_networks(error: &NetworkError) -> Status {
+    let reason = match error {
+        NetworkError::Unknown { .. } => Reason::UnknownNetwork,
+        NetworkError::Exists { .. } => Reason::NetworkExists,
+        NetworkError::Configured { .. } => Reason::NetworkConfigured,
+        NetworkError::NotPaused { .. } => Reason::NetworkState,
+        NetworkError::Definition(_) | NetworkError::Lake(LakeError::BadName { .. }) => Reason::BadArgument,
+        NetworkError::Lake(LakeError::OtherPassphrase { .. }) => Reason::OtherNetwork,
+        NetworkError::Backfill(error) => return of_backfill(error),
+        NetworkError::Lake(_) | NetworkError::Store { .. } => Reason::Storage,
+        NetworkError::Ended(_) => Reason::Stopping,
+    };
+    refuse(reason, error.to_string())
+}
+
+/// The daemon has no networks that change.
+pub(super) fn no_networks() -> Status {
+    refuse(Reason::NotServed, "this daemon's networks do not change")
 }
 
 /// The daemon was told not to do backfills.
 pub(super) fn no_backfill() -> Status {
-    Status::unavailable("this daemon does no backfills")
+    refuse(Reason::NotServed, "this daemon does no backfills")
 }
 
 /// The daemon was told not to verify.
 pub(super) fn no_verify() -> Status {
-    Status::unavailable("this daemon does not verify")
+    refuse(Reason::NotServed, "this daemon does not verify")
 }
 
 /// The daemon was told not to serve queries.
 pub(super) fn no_queries() -> Status {
-    Status::unavailable("this daemon serves no queries: read the lake with DuckDB directly")
+    refuse(Reason::NotServed, "this daemon serves no queries: read the lake with DuckDB directly")
 }
 
 /// The daemon stops while a stream is open.
 pub(super) fn stopping() -> Status {
-    Status::unavailable("the daemon is stopping")
+    refuse(Reason::Stopping, "the daemon is stopping")
 }
 
-/// A network that is not configured.
+/// A network that is not there.
 pub(super) fn no_such_network(name: &str) -> Status {
-    Status::not_found(format!("there is no network {name}: `lakectl status` lists them"))
+    refuse(Reason::UnknownNetwork, format!("there is no network {name}"))
 }
 
 /// A duration that is negative, too large or too small.
 pub(super) fn bad_duration(field: &str) -> Status {
-    Status::invalid_argument(format!("{field} is not a usable duration: give a positive one"))
+    bad_argument(format!("{field} is not a usable duration: give a positive one"))
+}
+
+/// An argument that cannot be meant.
+pub(super) fn bad_argument(message: impl Into<String>) -> Status {
+    refuse(Reason::BadArgument, message)
 }

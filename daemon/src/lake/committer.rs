@@ -269,6 +269,11 @@ impl Committer {
         networks.get(network).map(|mark| Arc::clone(&mark.borrow().coverage)).ok_or_else(unknown)
     }
 
+    /// Forgets what is remembered of a network.
+    pub(super) fn forget(&mut self, network: &NetworkName) {
+        self.edges.remove(network);
+    }
+
     /// Remembers what was read from the catalog.
     pub(super) fn refreshed(&mut self, network: &NetworkName, stored: Stored, lacking: Vec<Lacking>) {
         self.publish(network, |mark| {

@@ -108,6 +108,18 @@ impl DamageLog {
         Ok(())
     }
 
+    /// Forgets a network that is not there any more.
+    pub(crate) fn forget(&self, network: &NetworkName) -> Result<(), LakeError> {
+        self.lock().remove(network);
+        let path = self.path(network);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(LakeError::io("remove", path, error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// All that is known of a network.
     pub(crate) fn of(&self, network: &NetworkName) -> Vec<Damage> {
         self.lock().get(network).cloned().unwrap_or_default()

@@ -25,6 +25,7 @@ mod networks;
 mod open;
 mod parquet;
 mod plan;
+mod purge;
 mod queue;
 mod replace;
 mod settings;

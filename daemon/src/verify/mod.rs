@@ -13,7 +13,7 @@ mod unit;
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::{Duration, Instant},
 };
 
@@ -168,13 +168,28 @@ pub enum VerifyError {
 #[derive(Debug)]
 pub struct Verifier {
     shared: Shared,
-    networks: Vec<NetworkTask>,
+    networks: RwLock<Vec<NetworkTask>>,
 }
 
 impl Verifier {
     /// For these networks, with the sources that history is read from.
     pub fn new(shared: Shared, networks: Vec<NetworkTask>) -> Self {
-        Self { shared, networks }
+        Self { shared, networks: RwLock::new(networks) }
+    }
+
+    fn networks(&self) -> RwLockReadGuard<'_, Vec<NetworkTask>> {
+        self.networks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks another network from now on.
+    pub fn add_network(&self, network: NetworkTask) {
+        self.networks.write().unwrap_or_else(PoisonError::into_inner).push(network);
+    }
+
+    /// Checks a network no more.
+    pub fn remove_network(&self, name: &str) {
+        let mut networks = self.networks.write().unwrap_or_else(PoisonError::into_inner);
+        networks.retain(|task| task.name.as_str() != name);
     }
 
     /// Starts a run. It ends when all was looked at, the receiver is dropped, or the daemon stops.
@@ -185,11 +200,7 @@ impl Verifier {
         &self,
         options: Options,
     ) -> Result<mpsc::Receiver<Result<Event, VerifyError>>, VerifyError> {
-        let task = self.networks.iter().find(|task| task.name.as_str() == options.network);
-        let Some(task) = task.cloned() else {
-            let known: Vec<&str> = self.networks.iter().map(|task| task.name.as_str()).collect();
-            return Err(VerifyError::UnknownNetwork { name: options.network, known: known.join(", ") });
-        };
+        let task = self.task(&options.network)?;
         let archive = match options.archive.clone() {
             Some(place) => {
                 let network = task.network.clone();
@@ -212,6 +223,14 @@ impl Verifier {
             }
         });
         Ok(receiver)
+    }
+
+    fn task(&self, name: &str) -> Result<NetworkTask, VerifyError> {
+        let networks = self.networks();
+        networks.iter().find(|task| task.name.as_str() == name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = networks.iter().map(|task| task.name.as_str()).collect();
+            VerifyError::UnknownNetwork { name: name.to_owned(), known: known.join(", ") }
+        })
     }
 
     /// The ledgers to look at.

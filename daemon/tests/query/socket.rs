@@ -68,7 +68,7 @@ impl Server {
             bound,
             status.clone(),
             executor,
-            control::History::default(),
+            control::Served::default(),
             shutdown.clone(),
         ));
         Self { lake, socket, status, shutdown, task }
