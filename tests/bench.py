@@ -15,7 +15,7 @@ import threading
 import time
 
 BIN, RUNS, SHARED = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-DENSE = int(os.environ.get("BENCH_DENSE", "2400"))
+DENSE = int(os.environ.get("BENCH_DENSE", "4800"))
 SPARSE = int(os.environ.get("BENCH_SPARSE", "30000"))
 # Repetitions of each of the largest of the older mainnet ledgers; smaller ones are repeated more often.
 ERAS = int(os.environ.get("BENCH_ERAS", "150"))

@@ -13,9 +13,9 @@ use arrow_schema::SchemaRef;
 use lake_core::{Hash32, schema::TableSpec};
 use parquet::{
     arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions},
-    basic::{Compression, ZstdLevel},
+    basic::{Compression, Encoding, ZstdLevel},
     errors::ParquetError,
-    file::properties::{EnabledStatistics, WriterProperties},
+    file::properties::{EnabledStatistics, WriterProperties, WriterVersion},
     schema::types::ColumnPath,
 };
 use sha2::{Digest, Sha256};
@@ -165,6 +165,9 @@ fn properties(
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(encoding.zstd_level)?))
         .set_max_row_group_row_count(Some(row_group_rows))
         .set_data_page_size_limit(PAGE_BYTES)
+        // Values are compressed where they are; pages of version 1 are put together with their levels first.
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_encoding(Encoding::PLAIN)
         // Page statistics and their index help no reader of the lake; the row group's do.
         .set_statistics_enabled(EnabledStatistics::Chunk);
     for (index, column) in spec.columns.iter().enumerate() {

@@ -77,8 +77,7 @@ fn read_phase(walk: &mut Walk<'_>, phase: u32, entries: &mut Vec<Entry>) -> Resu
 }
 
 fn read_envelopes(walk: &mut Walk<'_>, place: TxSetPlace, entries: &mut Vec<Entry>) -> Result<(), Stop> {
-    let mut read = walk.list(|walk, _| Entry::read(walk, Some(place)))?;
-    entries.append(&mut read);
+    walk.list(|walk, _| Entry::read(walk, Some(place)).map(|entry| entries.push(entry)))?;
     Ok(())
 }
 

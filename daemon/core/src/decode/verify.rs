@@ -110,8 +110,9 @@ pub(super) fn pair_up(
     }
     let network_id = network.id();
     let total = count(results.len());
-    let mut by_hash: HashMap<Hash32, Entry, ahash::RandomState> =
-        set.entries.into_iter().map(|entry| (entry.hash(network_id), entry)).collect();
+    let by_hash: HashMap<Hash32, usize, ahash::RandomState> =
+        set.entries.iter().enumerate().map(|(index, entry)| (entry.hash(network_id), index)).collect();
+    let mut entries: Vec<Option<Entry>> = set.entries.into_iter().map(Some).collect();
     if !results.is_empty() && !results.iter().any(|result| by_hash.contains_key(&result.hash)) {
         return Err(DecodeError::Passphrase {
             seq,
@@ -125,7 +126,8 @@ pub(super) fn pair_up(
     (1u32..)
         .zip(results)
         .map(|(application_order, result)| {
-            let entry = by_hash.remove(&result.hash).ok_or_else(|| DecodeError::TransactionHash {
+            let entry = by_hash.get(&result.hash).and_then(|&index| entries.get_mut(index)?.take());
+            let entry = entry.ok_or_else(|| DecodeError::TransactionHash {
                 seq,
                 origin: origin.clone(),
                 index: application_order,

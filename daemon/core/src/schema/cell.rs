@@ -44,13 +44,15 @@ pub struct Room {
 }
 
 impl Room {
-    /// Most bytes of text, and most values, that room is made for.
-    const MOST: usize = 1 << 20;
+    /// Most values that room is made for.
+    const MOST_VALUES: usize = 1 << 20;
+    /// Most bytes of text.
+    const MOST_TEXT: usize = 8 << 20;
 
     /// A little more, as no two chunks are the same, and never very much.
     pub(crate) fn with_spare(self) -> Self {
-        let spare = |n: usize| n.saturating_add(n / 8).min(Self::MOST);
-        Self { values: spare(self.values), text: spare(self.text) }
+        let spare = |n: usize, most| n.saturating_add(n / 8).min(most);
+        Self { values: spare(self.values, Self::MOST_VALUES), text: spare(self.text, Self::MOST_TEXT) }
     }
 }
 

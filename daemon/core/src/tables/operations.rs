@@ -273,9 +273,7 @@ fn push(
     details.clear();
     let path = details::write(details, &cx)?.and_then(|range| details.as_bytes().get(range));
     let contract = columns::contract(&cx)?;
-    let row = columns::row(&cx, details.as_bytes(), path, contract.as_ref())?;
-    out.push(row);
-    Ok(())
+    columns::push(&cx, details.as_bytes(), path, contract.as_ref(), out)
 }
 
 /// Id of the pool whose shares a trustline holds: the hash of the pool's parameters.

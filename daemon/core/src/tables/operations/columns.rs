@@ -2,7 +2,7 @@
 
 use stellar_xdr::{self as xdr, OperationBody as Body};
 
-use super::{Context, Row, pool_of, soroban};
+use super::{Columns, Context, Row, pool_of, soroban};
 use crate::{
     ledger::Hash32,
     text::{AssetParts, Lossy, PriceRatio, account_of, key_of, muxed_of},
@@ -21,17 +21,20 @@ pub(super) fn contract(cx: &Context<'_>) -> Result<Option<xdr::ScAddress>, Strin
     }
 }
 
-/// The row of an operation.
+/// Appends the row of an operation. It is large: it stays where it is filled.
 ///
 /// # Errors
 /// A number that does not fit its column.
-pub(super) fn row<'r>(
-    cx: &'r Context<'_>,
-    details: &'r [u8],
-    path: Option<&'r [u8]>,
-    contract: Option<&'r xdr::ScAddress>,
-) -> Result<Row<'r>, String> {
-    let mut row = blank(cx, details)?;
+pub(super) fn push(
+    cx: &Context<'_>,
+    details: &[u8],
+    path: Option<&[u8]>,
+    contract: Option<&xdr::ScAddress>,
+    out: &mut Columns,
+) -> Result<(), String> {
+    let index = i32::try_from(cx.index)
+        .map_err(|_| format!("operation_index {} does not fit its column", cx.index))?;
+    let mut row = blank(cx, index, details);
     row.path = path;
     row.soroban_contract_id = contract;
     fill(&mut row, cx)?;
@@ -40,17 +43,16 @@ pub(super) fn row<'r>(
     row.result_amount = cx.outcome.received;
     row.merged_amount = cx.outcome.merged;
     row.sent_amount = cx.outcome.sent;
-    Ok(row)
+    out.push(row);
+    Ok(())
 }
 
 /// What every operation has; the rest NULL.
-fn blank<'r>(cx: &'r Context<'_>, details: &'r [u8]) -> Result<Row<'r>, String> {
+fn blank<'r>(cx: &'r Context<'_>, index: i32, details: &'r [u8]) -> Row<'r> {
     let ty = cx.operation.body.discriminant();
-    let int =
-        |what: &str, n: usize| i32::try_from(n).map_err(|_| format!("{what} {n} does not fit its column"));
-    Ok(Row {
+    Row {
         transaction_hash: cx.tx.hash,
-        operation_index: int("operation_index", cx.index)?,
+        operation_index: index,
         ledger_sequence: i64::from(cx.ledger.seq.get()),
         source_account: key_of(&cx.source_account),
         r#type: i32::from(ty),
@@ -129,7 +131,7 @@ fn blank<'r>(cx: &'r Context<'_>, details: &'r [u8]) -> Result<Row<'r>, String> 
         home_domain_bytes: None,
         data_name_bytes: None,
         liquidity_pool_id: None,
-    })
+    }
 }
 
 fn fill<'r>(row: &mut Row<'r>, cx: &'r Context<'_>) -> Result<(), String> {
