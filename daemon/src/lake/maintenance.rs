@@ -16,7 +16,7 @@ use super::{
     error::LakeError,
     merge::MergeReport,
     open::Lake,
-    queue::Timing,
+    timing::Timing,
 };
 
 /// How often the timer looks whether something is due.
@@ -31,6 +31,8 @@ const CLEAN_STEP: usize = 100;
 pub struct MaintenanceStats {
     /// Runs of any kind.
     pub runs: u64,
+    /// Those of them that failed.
+    pub failures: u64,
     /// When the last one ended.
     pub last_run_at: Option<Instant>,
     /// Swaps of small files for a larger one per table.
@@ -152,6 +154,7 @@ impl Lake {
             stats.runs = stats.runs.saturating_add(1);
             stats.last_run_at = Some(now);
             if let Err(error) = result {
+                stats.failures = stats.failures.saturating_add(1);
                 stats.last_error = Some((now, format!("{what}: {error}")));
             }
         });
