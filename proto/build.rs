@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "lake/v1/backfill.proto",
         "lake/v1/verify.proto",
         "lake/v1/networks.proto",
+        "lake/v1/config.proto",
     ];
     for file in files {
         println!("cargo::rerun-if-changed={file}");

@@ -1,6 +1,7 @@
 //! The command line. Its help texts are the manual.
 
 mod backfill;
+mod config;
 mod networks;
 mod verify;
 
@@ -8,22 +9,24 @@ use std::{path::PathBuf, time::Duration};
 
 pub(crate) use backfill::{Backfill, BackfillVerb, Gaps, JobList, JobWatch, MAX_WORKERS, Repair, Start};
 use clap::{Parser, Subcommand, ValueEnum};
+pub(crate) use config::{Config, ConfigDiff, ConfigShow, ConfigVerb, LogLevel};
 pub(crate) use networks::{NetworkAdd, NetworkList, NetworkRemove, Networks, NetworksVerb};
 pub(crate) use verify::Verify;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done (health: healthy; gaps: none; verify: nothing found; backfill watch: all is stored)
-  1    not healthy (health); there are gaps (gaps); there are findings (verify); stopped, cancelled, finished with parked
+  1    not healthy (health); there are gaps (gaps); there are findings (verify); something differs (config diff); stopped, cancelled, finished with parked
        ledgers, or left before the end (backfill watch)
   64   wrong usage or a refused statement
-  66   there is no such job or network
+  66   there is no such job, network or setting
   69   the daemon cannot be reached, or is too busy
   70   the daemon or lakectl failed inside
   73   refused as things are: another job wants these ledgers, the job's state does not allow it,
        the disk is too small
   74   reading or writing failed
   77   not permitted
+  78   the configuration is not valid (reload, config diff)
   130  interrupted
 
 Environment:
@@ -117,6 +120,14 @@ pub(crate) enum Command {
     Schema(Schema),
     /// Add, remove, pause and resume networks while the daemon runs.
     Networks(Networks),
+    /// Read the daemon's configuration again, and put in force what needs no restart.
+    #[command(after_help = backfill::help(config::RELOAD_EXAMPLES))]
+    Reload(ConfigDiff),
+    /// Show the configuration that is in force, and what differs from it.
+    Config(Config),
+    /// Show or set the level of the daemon's log.
+    #[command(after_help = backfill::help(config::LEVEL_EXAMPLES))]
+    LogLevel(LogLevel),
     /// Plan, start, watch and steer jobs that fill the lake with history.
     Backfill(Backfill),
     /// List the ledgers that are missing between the first and the last stored one, by the exit code too.

@@ -9,9 +9,9 @@ use std::{
 
 use hyper_util::rt::TokioIo;
 use lake_proto::v1::{
-    backfill_service_client::BackfillServiceClient, control_service_client::ControlServiceClient,
-    network_service_client::NetworkServiceClient, query_service_client::QueryServiceClient,
-    verify_service_client::VerifyServiceClient,
+    backfill_service_client::BackfillServiceClient, config_service_client::ConfigServiceClient,
+    control_service_client::ControlServiceClient, network_service_client::NetworkServiceClient,
+    query_service_client::QueryServiceClient, verify_service_client::VerifyServiceClient,
 };
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
@@ -61,6 +61,12 @@ pub(crate) async fn backfills(connection: &Connection) -> Result<BackfillService
 pub(crate) async fn networks(connection: &Connection) -> Result<NetworkServiceClient<Channel>, Failure> {
     let channel = connect(&socket_path(connection)).await?;
     Ok(NetworkServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// A client of the config service.
+pub(crate) async fn config(connection: &Connection) -> Result<ConfigServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(ConfigServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
 /// A client of the verify service.

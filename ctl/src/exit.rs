@@ -14,7 +14,7 @@ pub(crate) enum Exit {
     Unhealthy = 1,
     /// Wrong usage, or a statement that is wrong or refused.
     Usage = 64,
-    /// There is no such job or network.
+    /// There is no such job, network or setting.
     NotFound = 66,
     /// The daemon cannot be reached or is too busy.
     Unavailable = 69,
@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Io = 74,
     /// Not permitted.
     Permission = 77,
+    /// The configuration is not valid.
+    Config = 78,
     /// Interrupted by a signal or Ctrl-C, as shells count it.
     Interrupted = 130,
 }
@@ -107,6 +109,8 @@ impl Failure {
         };
         // The daemon knows better what helps than the code does.
         let told = status.get_details_error_info();
+        let is_config = told.as_ref().is_some_and(|info| info.reason == "CONFIG_INVALID");
+        let exit = if is_config { Exit::Config } else { exit };
         let told = told.and_then(|mut info| info.metadata.remove("what_to_do"));
         let hint = told.or_else(|| hint.map(str::to_owned));
         let mut lines = status.message().lines().map(str::to_owned);

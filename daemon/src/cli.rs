@@ -25,6 +25,9 @@ pub struct Cli {
     /// Configuration file; replaces all standard ones.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Set one value, e.g. `log.level=debug`; wins over files and over variables such as STELLAR_LAKE__LOG__LEVEL.
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Print the configuration in force, each value with its origin, and exit.
     #[arg(long)]
     pub dump_config: bool,

@@ -30,6 +30,10 @@ events! {
     STOPPED = "stopped", "2e3508cb1a7243a3b45ec8818175437e";
     /// The stop's deadline passed before all in flight was committed.
     NOT_DRAINED = "not_drained", "71c47cb446704c95a45f039cee675c48";
+    /// The configuration was read again.
+    RELOADED = "reloaded", "c9f0a2b67d7a4a0ba9b6c1a4e2f18d35";
+    /// The configuration was not read again.
+    NOT_RELOADED = "not_reloaded", "5d3c1f0e8b6e4f71a3d9207c64be1a98";
     /// A network met an error that does not pass by itself.
     NETWORK_STOPPED = "network_stopped", "f8618a10cad94dcf99abe7bcdeb8fd9c";
     /// A network met an error that may pass.

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod networks;
 pub mod pipeline;
 pub mod query;
+pub mod reload;
 pub mod service;
 pub mod source;
 pub mod status;

@@ -12,9 +12,10 @@ use stellar_lake::{
     app::{self, AppError},
     bare,
     cli::{Cli, Command, Exit},
-    config::{ConfigError, Layers, Settings},
+    config::{ConfigError, Configuration, Inputs},
     control::InheritedSocket,
-    ingest, telemetry,
+    ingest,
+    telemetry::{self, LogLevel},
 };
 
 // XDR decoding allocates many small values: the system's allocator costs a third more CPU there.
@@ -74,39 +75,42 @@ fn start(cli: Cli) -> Result<(), AppError> {
             .map_err(|message| AppError::new(Exit::Io, message))
             .and_then(stdout);
     }
-    let layers = Layers::load(cli.config.as_deref()).map_err(configuration)?;
-    let settings = Settings::from_layers(&layers).map_err(configuration)?;
+    let read = Inputs { file: cli.config, set: cli.set }.load().map_err(configuration)?;
     if cli.dump_config {
-        return stdout(layers.dump());
+        return stdout(read.layers.dump());
     }
     match cli.command.unwrap_or(Command::Run) {
         Command::CheckConfig => {
-            let files: Vec<String> = layers.files().iter().map(|f| f.display().to_string()).collect();
+            let files: Vec<String> = read.layers.files().iter().map(|f| f.display().to_string()).collect();
             let from = if files.is_empty() { "the built-in defaults".to_owned() } else { files.join(", ") };
-            stdout(format!("the configuration is valid: {} networks, from {from}\n", settings.networks.len()))
+            stdout(format!(
+                "the configuration is valid: {} networks, from {from}\n",
+                read.settings.networks.len()
+            ))
         }
         Command::BareDecode { .. } => Ok(()),
         Command::Run => {
             // Before there are threads: it takes what it was told out of the environment.
             let inherited = InheritedSocket::take().map_err(AppError::from)?;
-            block_on(settings, |settings| app::run(settings, inherited))
+            block_on(read, |read, level| app::run(read, level, inherited))
         }
-        Command::Ingest(args) => block_on(settings, |settings| ingest::run(args, settings)),
+        Command::Ingest(args) => block_on(read, |read, _level| ingest::run(args, read.settings)),
     }
 }
 
-fn block_on<F>(settings: Settings, work: impl FnOnce(Settings) -> F) -> Result<(), AppError>
+fn block_on<F>(read: Configuration, work: impl FnOnce(Configuration, LogLevel) -> F) -> Result<(), AppError>
 where
     F: Future<Output = Result<(), AppError>>,
 {
-    telemetry::start(&settings.log).map_err(|message| AppError::new(Exit::Config, message))?;
+    let level =
+        telemetry::start(&read.settings.log).map_err(|message| AppError::new(Exit::Config, message))?;
     #[cfg(feature = "fail-points")]
     stellar_lake::fail_point::arm().map_err(|message| AppError::new(Exit::Usage, message))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
             |error| AppError::new(Exit::Internal, format!("the runtime cannot be started: {error}")),
         )?;
-    let result = runtime.block_on(work(settings));
+    let result = runtime.block_on(work(read, level));
     // All that was to be saved is: a thread that hangs in a system call must not keep the process.
     runtime.shutdown_background();
     result

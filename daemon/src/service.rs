@@ -3,6 +3,7 @@
 use std::{
     sync::{
         OnceLock,
+        atomic::{AtomicBool, Ordering},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -10,7 +11,10 @@ use std::{
 };
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Whether the manager was told that the service answers.
+static READY: AtomicBool = AtomicBool::new(false);
 
 /// Messages that wait for a manager which does not read.
 const WAITING: usize = 64;
@@ -18,6 +22,8 @@ const WAITING: usize = 64;
 enum Message {
     Ready,
     Status(String),
+    /// With the monotonic time of its beginning.
+    Reloading,
     /// With the time that the stop may take.
     Stopping(Duration),
     /// What is being done takes up to so long yet.
@@ -45,6 +51,8 @@ fn teller() -> Option<SyncSender<Message>> {
             let told = match &message {
                 Message::Ready => sd_notify::notify(&[NotifyState::Ready]),
                 Message::Status(line) => sd_notify::notify(&[NotifyState::Status(line)]),
+                Message::Reloading => NotifyState::monotonic_usec_now()
+                    .and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now])),
                 Message::Stopping(time) => {
                     sd_notify::notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros(*time))])
                 }
@@ -67,7 +75,31 @@ fn teller() -> Option<SyncSender<Message>> {
 
 /// The service answers from now on.
 pub fn ready() {
+    READY.store(true, Ordering::Relaxed);
     notify(Message::Ready);
+}
+
+/// The configuration is being read again. Not told before [`ready`], which ends it: the manager would take that for the end
+/// of the start.
+pub fn reloading() {
+    if READY.load(Ordering::Relaxed) {
+        notify(Message::Reloading);
+    }
+}
+
+/// The configuration was read again, well or not.
+pub fn reloaded() {
+    if READY.load(Ordering::Relaxed) {
+        notify(Message::Ready);
+    }
+}
+
+/// The SIGHUPs from now on.
+///
+/// # Errors
+/// When the handler cannot be installed.
+pub fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 /// One line for `systemctl status`.

@@ -10,11 +10,12 @@ use tracing_subscriber::{
     fmt::MakeWriter,
     layer::{Layered, SubscriberExt},
     registry::Registry,
+    reload,
     util::SubscriberInitExt,
 };
 
 use crate::{
-    config::{LogFormat, LogSettings},
+    config::{LogFormat, LogSettings, log_filter},
     event::{self, Event},
 };
 
@@ -22,17 +23,33 @@ use crate::{
 const PREFIX: &str = "LAKE";
 
 /// What the lines pass first.
-type Base = Layered<EnvFilter, Registry>;
+type Base = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+
+/// The level of the log, which can change while lines are written.
+#[derive(Clone, Debug)]
+pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
+
+impl LogLevel {
+    /// Logs at this level, or by this filter, from now on.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing is changed then.
+    pub fn set(&self, text: &str) -> Result<(), String> {
+        let filter = log_filter(text)?;
+        self.0.reload(filter).map_err(|error| format!("the log is gone: {error}"))
+    }
+}
 
 /// Starts logging.
 ///
 /// # Errors
 /// A level that is not one, or a journal that cannot be reached although it was asked for.
-pub fn start(settings: &LogSettings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.level)
-        .map_err(|e| format!("log.level: `{}` is not a level or filter such as info: {e}", settings.level))?;
+pub fn start(settings: &LogSettings) -> Result<LogLevel, String> {
+    let filter = log_filter(&settings.level).map_err(|error| format!("log.level: {error}"))?;
+    let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter).with(layers(settings.format)?);
-    registry.try_init().map_err(|e| format!("logging was started twice: {e}"))
+    registry.try_init().map_err(|e| format!("logging was started twice: {e}"))?;
+    Ok(LogLevel(handle))
 }
 
 /// Where lines go. Without a journal, lines that systemd reads carry their priorities.

@@ -242,6 +242,14 @@ impl Sut {
         child.wait().expect("an own child can be waited for");
     }
 
+    /// Sends SIGHUP: the configuration is read again.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid()).expect("process ids fit");
         kill(Pid::from_raw(pid), signal).expect("an own child can be signalled");

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub(crate) mod backfill;
+pub(crate) mod config;
 pub(crate) mod gaps;
 pub(crate) mod health;
 pub(crate) mod networks;

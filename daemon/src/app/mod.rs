@@ -20,7 +20,7 @@ use crate::{
     backfill::{Backfill, BackfillSettings, ChunkRules, HistoryTask, Prices},
     budget::MemoryBudget,
     cli::Exit,
-    config::{ConfigError, RunTime, Settings},
+    config::{ConfigError, Configuration, RunTime, Settings},
     control::{self, ControlError, ControlSocket, InheritedSocket, Served},
     event,
     lake::{
@@ -30,7 +30,9 @@ use crate::{
     networks::{self, Networks, ReadAhead},
     pipeline::{AtWork, RowSettings, Shared},
     query::{Prepared, QueryExecutor, QuerySettings},
+    reload::{self, Changeable, Reloader},
     service,
+    telemetry::LogLevel,
     verify::Verifier,
 };
 
@@ -169,11 +171,18 @@ const CLOSING: Duration = Duration::from_secs(25);
 ///
 /// # Errors
 /// What kept it from starting, or what went wrong while it stopped.
-pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Result<(), AppError> {
+pub async fn run(
+    read: Configuration,
+    level: LogLevel,
+    inherited: Option<InheritedSocket>,
+) -> Result<(), AppError> {
+    let internal = |error: std::io::Error| AppError::new(Exit::Internal, error);
+    let hangups = service::hangups().map_err(internal)?;
     let recovering = tokio::spawn(manager::recovering());
     let configuration = |error: ConfigError| AppError::new(Exit::Config, error);
-    let mut kept = RunTime::load(&settings.lake.path).map_err(configuration)?;
-    let settings = Limits::read().fit(kept.extend(settings).map_err(configuration)?);
+    let mut kept = RunTime::load(&read.settings.lake.path).map_err(configuration)?;
+    let settings = kept.extend(read.settings.clone()).map_err(configuration)?;
+    let settings = Limits::read().fit(settings);
     let (opening, querying) = (settings.clone(), settings.clone());
     // Each instance of DuckDB checks the extensions' signatures: both at once.
     let queries = tokio::task::spawn_blocking(move || prepare_queries(&querying));
@@ -197,8 +206,7 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
 
     let open_history = |network| networks::open_history(network, &read_ahead.history);
     let histories = settings.networks.iter().map(open_history).collect::<Result<Vec<_>, LakeError>>()?;
-    let backfill = backfill(&settings, &shared, histories.clone())
-        .map_err(|error| AppError::new(Exit::Internal, error))?;
+    let backfill = backfill(&settings, &shared, histories.clone()).map_err(internal)?;
     let backfill = Arc::new(backfill);
     let verifier =
         Arc::new(Verifier::new(shared.clone(), histories.into_iter().map(|history| history.task).collect()));
@@ -209,6 +217,8 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
     let prepared = queries.await.map_err(|error| AppError::new(Exit::Internal, error))??;
     let query = QueryExecutor::attach(prepared, query_settings(&settings, lake.path(), lake.extensions()))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
+    let parts = Changeable { networks: networks.clone(), query: query.clone(), level };
+    let reloader = Arc::new(Reloader::new(&read, &settings, parts));
     let socket = match inherited {
         Some(inherited) => inherited.listen()?,
         None => bind(&settings.socket).await?,
@@ -221,6 +231,7 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
             backfill: Some(backfill.clone()),
             verifier: Some(verifier),
             networks: Some(networks.clone()),
+            reloader: Some(reloader.clone()),
         },
         serving.clone(),
     ));
@@ -233,20 +244,28 @@ pub async fn run(settings: Settings, inherited: Option<InheritedSocket>) -> Resu
     let sweep = tokio::task::spawn_blocking(move || tidy(&sweeping));
     let watched = manager::Watched { lake: lake.clone(), at_work: shared.at_work.clone() };
     let followed = networks.followed();
-    let told = tokio::spawn(manager::tell(status.clone(), watched, followed, [intake.clone(), serving.clone()]));
+    let told =
+        tokio::spawn(manager::tell(status.clone(), watched, followed, [intake.clone(), serving.clone()]));
 
-    let signal = service::stop_signal().await.map_err(|error| AppError::new(Exit::Internal, error))?;
+    let reloads = tokio::spawn(reload::on_signal(reloader.clone(), hangups, intake.clone()));
+
+    let signal = service::stop_signal().await.map_err(internal)?;
     tracing::info!(target: event::STOPPING, signal, "stopping by {signal}: committing what is in flight");
-    service::stopping(settings.shutdown_timeout + CLOSING);
+    let patience = reloader.shutdown_timeout();
+    service::stopping(patience + CLOSING);
     intake.cancel();
-    let drained = tokio::time::timeout(settings.shutdown_timeout, async {
+    let drained = tokio::time::timeout(patience, async {
+        // A reload may have begun networks.
+        if let Err(error) = reloads.await {
+            tracing::error!(error = %error, "the task that reloads ended early");
+        }
         backfill.shut_down().await;
         networks.shut_down().await;
     })
     .await;
     if drained.is_err() {
         // Nothing acknowledged is lost: what was not committed is read again at the next start.
-        tracing::warn!(target: event::NOT_DRAINED, after = ?settings.shutdown_timeout, "not all in flight was committed in time");
+        tracing::warn!(target: event::NOT_DRAINED, after = ?patience, "not all in flight was committed in time");
     }
     serving.cancel();
     ended(server, told, sweep).await;

@@ -191,17 +191,21 @@ impl Backfill {
         self.networks.write().unwrap_or_else(PoisonError::into_inner).push(network);
     }
 
+    /// A job of this network that is not over.
+    pub fn open_job(&self, network: &str) -> Option<u32> {
+        let jobs = self.jobs();
+        let mut records = jobs.values().map(|entry| entry.job.record());
+        records.find(|record| record.network == network && record.state.is_open()).map(|record| record.id)
+    }
+
     /// Takes no more jobs of a network. Its jobs that are over stay in the list.
     ///
     /// # Errors
     /// [`BackfillError::Open`] while a job of it is not over.
     pub async fn remove_network(&self, name: &str) -> Result<(), BackfillError> {
         let _changing = self.changing.lock().await;
-        for entry in self.jobs().values() {
-            let record = entry.job.record();
-            if record.network == name && record.state.is_open() {
-                return Err(BackfillError::Open { job: record.id, network: record.network });
-            }
+        if let Some(job) = self.open_job(name) {
+            return Err(BackfillError::Open { job, network: name.to_owned() });
         }
         let mut networks = self.networks.write().unwrap_or_else(PoisonError::into_inner);
         networks.retain(|history| history.task.name.as_str() != name);

@@ -22,6 +22,14 @@ pub enum Origin {
     BuiltIn,
     /// A file.
     File(PathBuf),
+    /// A variable of the environment.
+    Environment(String),
+    /// The command line.
+    CommandLine,
+    /// A call while the daemon ran, kept here if it is kept.
+    RunTime(Option<PathBuf>),
+    /// A limit of the process that is lower than what was set.
+    Limit,
 }
 
 impl fmt::Display for Origin {
@@ -29,6 +37,11 @@ impl fmt::Display for Origin {
         match self {
             Self::BuiltIn => f.write_str("built in"),
             Self::File(path) => path.display().fmt(f),
+            Self::Environment(name) => write!(f, "the variable {name}"),
+            Self::CommandLine => f.write_str("the command line"),
+            Self::RunTime(Some(path)) => write!(f, "run time, kept in {}", path.display()),
+            Self::RunTime(None) => f.write_str("run time, until the next start"),
+            Self::Limit => f.write_str("a limit of the process"),
         }
     }
 }
@@ -97,11 +110,39 @@ impl Layers {
             .map_err(|error| parse_error(Path::new("merged configuration"), &error))
     }
 
+    /// Sets one value: a dotted path, and YAML.
+    ///
+    /// # Errors
+    /// There is no such setting, or the value is not of its kind.
+    pub(super) fn set(&mut self, key: &str, value: &str, origin: Origin) -> Result<(), ConfigError> {
+        let place = match &origin {
+            Origin::Environment(name) => PathBuf::from(name),
+            Origin::CommandLine | Origin::BuiltIn | Origin::File(_) | Origin::RunTime(_) | Origin::Limit => {
+                PathBuf::from(format!("--set {key}"))
+            }
+        };
+        let value: Value = serde_yaml::from_str(value).map_err(|error| parse_error(&place, &error))?;
+        let whole = key.rsplit('.').fold(value, |inner, word| {
+            let mut outer = Mapping::new();
+            outer.insert(word.into(), inner);
+            Value::Mapping(outer)
+        });
+        let typed = serde_yaml::from_value(whole).map_err(|error| parse_error(&place, &error))?;
+        self.add_typed(&typed, &origin, &place)
+    }
+
+    pub(super) fn merged_values(&self) -> &Mapping {
+        &self.merged
+    }
+
     fn add(&mut self, text: &str, origin: &Origin, path: &Path) -> Result<(), ConfigError> {
         // An empty file is a file that sets nothing.
         let typed: Option<ConfigFile> = serde_yaml::from_str(text).map_err(|e| parse_error(path, &e))?;
-        let Some(typed) = typed else { return Ok(()) };
-        let value = serde_yaml::to_value(&typed).map_err(|e| parse_error(path, &e))?;
+        typed.map_or(Ok(()), |typed| self.add_typed(&typed, origin, path))
+    }
+
+    fn add_typed(&mut self, typed: &ConfigFile, origin: &Origin, path: &Path) -> Result<(), ConfigError> {
+        let value = serde_yaml::to_value(typed).map_err(|e| parse_error(path, &e))?;
         if let Value::Mapping(mapping) = value {
             for (key, value) in mapping {
                 let Some(name) = key.as_str().map(str::to_owned) else { continue };

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::ConfigError,
     file::NetworkFile,
+    layers::Origin,
     layers::parse_error,
     settings::{NetworkSettings, Settings, network_settings},
+    values::{self, ConfigValue},
 };
 
 /// Name of the file in the lake's folder.
@@ -127,6 +129,31 @@ impl RunTime {
         let mut contents = self.contents.clone();
         contents.networks.push(definition.file);
         self.replace(contents)
+    }
+
+    /// Forgets the definition of a network, which is configured now; it stays paused. Durable when it returns.
+    ///
+    /// # Errors
+    /// The file cannot be written; nothing is changed then.
+    pub fn hand_over(&mut self, name: &str) -> io::Result<()> {
+        let mut contents = self.contents.clone();
+        contents.networks.retain(|network| network.name.as_deref() != Some(name));
+        self.replace(contents)
+    }
+
+    /// What is kept, value by value.
+    pub fn values(&self) -> Vec<ConfigValue> {
+        let origin = Origin::RunTime(Some(self.path.clone()));
+        let networks = self.contents.networks.iter().filter_map(|file| serde_yaml::to_value(file).ok());
+        let mut all: Vec<ConfigValue> =
+            networks.flat_map(|network| values::of_network(&network, &origin)).collect();
+        let paused = |name: &String| ConfigValue {
+            key: format!("networks.{name}.paused"),
+            value: "true".to_owned(),
+            origin: origin.clone(),
+        };
+        all.extend(self.contents.paused.iter().map(paused));
+        all
     }
 
     /// Forgets a network. Durable when it returns.

@@ -9,6 +9,7 @@ use super::{
         StampsFile,
     },
     layers::Layers,
+    level::log_filter,
     value::{DurationText, StartText},
 };
 
@@ -448,7 +449,11 @@ fn query_section(get: &Required<'_>, query: &QueryFile) -> Result<QuerySection, 
 
 fn log_settings(get: &Required<'_>, log: LogFile) -> Result<LogSettings, ConfigError> {
     Ok(LogSettings {
-        level: get.text("log.level", log.level)?,
+        level: {
+            let level = get.text("log.level", log.level)?;
+            log_filter(&level).map_err(|message| get.invalid("log.level", message))?;
+            level
+        },
         format: match get.text("log.format", log.format)?.as_str() {
             "auto" => LogFormat::Auto,
             "journald" => LogFormat::Journald,

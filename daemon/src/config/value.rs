@@ -50,7 +50,11 @@ impl<'de> Deserialize<'de> for SizeText {
 
 impl Serialize for SizeText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.0)
+        const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        match UNITS.iter().find(|(bits, _)| self.0 > 0 && self.0.trailing_zeros() >= *bits) {
+            Some((bits, unit)) => serializer.collect_str(&format_args!("{}{unit}", self.0 >> bits)),
+            None => serializer.serialize_u64(self.0),
+        }
     }
 }
 

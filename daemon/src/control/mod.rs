@@ -5,9 +5,10 @@
 
 mod access;
 mod backfill_service;
+mod config_service;
 mod error;
-mod inherited;
 mod guard;
+mod inherited;
 mod network_service;
 mod peer;
 mod query_service;
@@ -24,19 +25,21 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
 use lake_proto::v1::{
-    backfill_service_server::BackfillServiceServer, control_service_server::ControlServiceServer,
-    network_service_server::NetworkServiceServer, query_service_server::QueryServiceServer,
-    verify_service_server::VerifyServiceServer,
+    backfill_service_server::BackfillServiceServer, config_service_server::ConfigServiceServer,
+    control_service_server::ControlServiceServer, network_service_server::NetworkServiceServer,
+    query_service_server::QueryServiceServer, verify_service_server::VerifyServiceServer,
 };
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::{
-    backfill::Backfill, networks::Networks, query::QueryExecutor, status::StatusSource, verify::Verifier,
+    backfill::Backfill, networks::Networks, query::QueryExecutor, reload::Reloader, status::StatusSource,
+    verify::Verifier,
 };
 use access::Authority;
 use backfill_service::Backfills;
+use config_service::ConfigCalls;
 use guard::Gate;
 use network_service::NetworkCalls;
 use peer::PeerStream;
@@ -69,6 +72,8 @@ pub struct Served {
     pub verifier: Option<Arc<Verifier>>,
     /// Its networks.
     pub networks: Option<Arc<Networks>>,
+    /// Its configuration.
+    pub reloader: Option<Arc<Reloader>>,
 }
 
 /// Binds a socket at `path` and serves until `shutdown`; see [`ControlSocket::bind`] and [`serve_on`].
@@ -108,6 +113,8 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let networks = NetworkServiceServer::new(NetworkCalls::new(served.networks))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let config = ConfigServiceServer::new(ConfigCalls::new(served.reloader))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
     let authority = Arc::new(Authority::system());
     let serving = Server::builder()
         .layer(Gate::new(authority.clone()))
@@ -117,6 +124,7 @@ pub async fn serve_on(
         .add_service(backfills)
         .add_service(verifies)
         .add_service(networks)
+        .add_service(config)
         .serve_with_incoming_shutdown(
             accepted(listener, authority, shutdown.clone()),
             settled(shutdown.clone()),

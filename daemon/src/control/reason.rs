@@ -68,6 +68,8 @@ reasons! {
     NetworkState = "NETWORK_STATE", FailedPrecondition, "see where it stands: lakectl networks show";
     /// The lake holds another network of that name.
     OtherNetwork = "OTHER_NETWORK", FailedPrecondition, "choose another name, or give the stored network's passphrase";
+    /// The configuration is not valid.
+    ConfigInvalid = "CONFIG_INVALID", FailedPrecondition, "mend what the message names; check it with stellar-lake check-config";
     /// There is no such job.
     UnknownJob = "UNKNOWN_JOB", NotFound, "see which there are: lakectl backfill list";
     /// Another job wants the same ledgers.

@@ -78,6 +78,10 @@ pub(super) const RPCS: &[Rpc] = rpcs! {
     NetworkService.RemoveNetwork(RemoveNetworkRequest): Change, SLOW;
     NetworkService.PauseNetwork(PauseNetworkRequest): Change, SLOW;
     NetworkService.ResumeNetwork(ResumeNetworkRequest): Change, SLOW;
+    ConfigService.GetConfig(GetConfigRequest): Read, QUICK;
+    ConfigService.DiffConfig(DiffConfigRequest): Read, SLOW;
+    ConfigService.ReloadConfig(ReloadConfigRequest): Change, SLOW;
+    ConfigService.SetLogLevel(SetLogLevelRequest): Change, QUICK;
     VerifyService.Verify(VerifyRequest): Change, SLOW;
 };
 

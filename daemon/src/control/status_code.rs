@@ -4,7 +4,8 @@ use tonic::Status;
 
 use super::reason::{Reason, refuse};
 use crate::{
-    backfill::BackfillError, lake::LakeError, networks::NetworkError, query::QueryError, verify::VerifyError,
+    backfill::BackfillError, lake::LakeError, networks::NetworkError, query::QueryError, reload::ReloadError,
+    verify::VerifyError,
 };
 
 /// The status of a failed query. The message is the error's own; causes follow it, one per line.
@@ -71,6 +72,24 @@ pub(super) fn of_networks(error: &NetworkError) -> Status {
         NetworkError::Ended(_) => Reason::Stopping,
     };
     refuse(reason, error.to_string())
+}
+
+/// The status of a configuration that was not read again.
+pub(super) fn of_reload(error: &ReloadError) -> Status {
+    let reason = match error {
+        ReloadError::Invalid(_)
+        | ReloadError::Network(NetworkError::Lake(
+            LakeError::OtherPassphrase { .. } | LakeError::UnknownFingerprint { .. },
+        )) => Reason::ConfigInvalid,
+        ReloadError::Network(_) => Reason::Storage,
+        ReloadError::Ended(_) => Reason::Stopping,
+    };
+    refuse(reason, error.to_string())
+}
+
+/// The daemon's configuration does not change.
+pub(super) fn no_config() -> Status {
+    refuse(Reason::NotServed, "this daemon's configuration does not change")
 }
 
 /// The daemon has no networks that change.

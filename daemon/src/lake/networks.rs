@@ -64,6 +64,19 @@ impl Lake {
         Ok(())
     }
 
+    /// Whether a network could be added: it is new, or the one that is stored. Changes nothing. Blocks on the committer.
+    ///
+    /// # Errors
+    /// [`LakeError::OtherPassphrase`], [`LakeError::UnknownFingerprint`], or what the catalog says.
+    pub fn check_network(&self, network: &NetworkSpec) -> Result<(), LakeError> {
+        let (spec, encoder) = (network.clone(), self.encoder.clone());
+        self.ask(move |committer| {
+            let stored = committer.catalog.networks()?;
+            let same = stored.iter().find(|stored| stored.name == spec.name.as_str());
+            same.map_or(Ok(()), |stored| check(stored, &encoder, &spec))
+        })
+    }
+
     /// The networks that the lake holds, added by this run or not.
     ///
     /// # Errors

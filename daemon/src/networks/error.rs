@@ -21,7 +21,7 @@ pub enum NetworkError {
     },
     /// The configuration says that it is there, and no call changes that.
     #[error(
-        "network {name} is configured: take it out of the configuration and restart the daemon, or pause it"
+        "network {name} is configured: take it out of the configuration and call `lakectl reload`, or pause it"
     )]
     Configured {
         /// The name.

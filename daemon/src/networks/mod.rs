@@ -1,6 +1,7 @@
 //! The networks of the process: starts, pauses, adds and removes their pipelines while everything else goes on.
 
 mod error;
+mod reload;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -11,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use crate::{
     backfill::{Backfill, HistoryTask},
     budget::MemoryBudget,
-    config::{NetworkDefinition, NetworkSettings, RunTime},
+    config::{ConfigValue, NetworkDefinition, NetworkSettings, RunTime},
     lake::{LakeError, Lane, NetworkName, NetworkSpec},
     pipeline::{self, NetworkState, NetworkTask, Progress, Shared, Start},
     source,
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use error::NetworkError;
+pub use reload::{NetworkChange, NetworkStep};
 
 /// What the sources of all networks hold in objects that were read ahead.
 #[derive(Clone, Debug)]
@@ -198,6 +200,11 @@ impl Networks {
             .ok_or_else(|| self.unknown(name))
     }
 
+    /// What is kept of calls that changed the networks, value by value.
+    pub async fn kept(&self) -> Vec<ConfigValue> {
+        self.kept.lock().await.values()
+    }
+
     fn unknown(&self, name: &str) -> NetworkError {
         let known: Vec<String> = self.read().iter().map(|entry| entry.settings.name.clone()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -220,23 +227,14 @@ impl Networks {
         if self.get(&settings.name).is_ok() {
             return Err(NetworkError::Exists { name: settings.name });
         }
-        let task = open(&settings, &self.read_ahead.live)?;
-        let history = open_history(&settings, &self.read_ahead.history)?;
-        let (lake, spec) = (self.shared.lake.clone(), spec(&settings)?);
-        // Waits for the committer.
-        tokio::task::spawn_blocking(move || lake.add_network(&spec))
-            .await
-            .map_err(|error| NetworkError::Ended(error.to_string()))??;
+        // Only one that the lake takes is kept: a start fails over one that it does not.
+        self.check([&settings].into_iter()).await?;
         keep(&mut kept, |kept| kept.add(definition))?;
-        self.backfill.add_network(history.clone());
-        self.verifier.add_network(history.task.clone());
-        tracing::info!(network = %task.name, "network added");
-        let run = self.spawn(&settings, &task);
-        let history = history.task.source.describe();
-        let entry = Entry { settings, task, history, added: true, paused: false, run };
-        let added = view(&entry);
-        self.write().push(entry);
-        Ok(added)
+        let launched = self.launch(settings.clone(), true, false).await;
+        if launched.is_err() {
+            keep(&mut kept, |kept| kept.remove(&settings.name))?;
+        }
+        launched
     }
 
     /// Stops a network that was added and forgets it. Says whether its tables were dropped, which is done on request.
@@ -249,17 +247,7 @@ impl Networks {
             Ok(network) if !network.added => {
                 return Err(NetworkError::Configured { name: name.to_owned() });
             }
-            Ok(_) => {
-                self.backfill.remove_network(name).await?;
-                keep(&mut kept, |kept| kept.remove(name))?;
-                self.verifier.remove_network(name);
-                let run = self.with(name, |entry| entry.run.take())?;
-                if let Some(run) = run {
-                    run.end().await;
-                }
-                self.write().retain(|entry| entry.settings.name != name);
-                tracing::info!(network = name, "network removed");
-            }
+            Ok(_) => self.forget(&mut kept, name).await?,
             // Its tables may have stayed when it was removed.
             Err(unknown) => {
                 if !purge || !self.is_stored(name).await? {

@@ -57,6 +57,16 @@ struct Shared {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     settings: QuerySettings,
+    limits: Mutex<QueryLimits>,
+}
+
+/// Limits that can change while queries run; they count for those that come afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryLimits {
+    /// Longest time of one query, its wait included.
+    pub timeout: Duration,
+    /// Most rows of one answer.
+    pub max_rows: u64,
 }
 
 impl fmt::Debug for QueryExecutor {
@@ -182,9 +192,15 @@ impl QueryExecutor {
             gate,
             running: Arc::new(Semaphore::new(settings.max_concurrent.max(1))),
             waiting: Arc::new(Semaphore::new(settings.max_concurrent.max(1) + settings.max_waiting)),
+            limits: Mutex::new(QueryLimits { timeout: settings.timeout, max_rows: settings.max_rows }),
             settings,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Sets the limits of the queries that come from now on.
+    pub fn set_limits(&self, limits: QueryLimits) {
+        *self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
     }
 
     /// Runs a statement and answers as soon as its columns are known. `shutdown` stops it.
@@ -198,7 +214,8 @@ impl QueryExecutor {
     ) -> Result<QueryStream, QueryError> {
         let started = Instant::now();
         let settings = &self.shared.settings;
-        let limit = request.timeout.map_or(settings.timeout, |asked| asked.min(settings.timeout));
+        let limits = *self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = request.timeout.map_or(limits.timeout, |asked| asked.min(limits.timeout));
         let busy = || QueryError::Busy { running: settings.max_concurrent, waiting: settings.max_waiting };
         let place = self.shared.waiting.clone().try_acquire_owned().map_err(|_full| busy())?;
         let turn = tokio::select! {
@@ -211,7 +228,7 @@ impl QueryExecutor {
         let (sender, mut parts) = mpsc::channel(BUFFERED_BATCHES);
         let run = Run {
             shared: self.shared.clone(),
-            max_rows: request.max_rows.map_or(settings.max_rows, |asked| asked.min(settings.max_rows)),
+            max_rows: request.max_rows.map_or(limits.max_rows, |asked| asked.min(limits.max_rows)),
             sql: request.sql,
             started,
             limit,

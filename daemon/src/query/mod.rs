@@ -11,6 +11,6 @@ mod instance;
 mod tree;
 
 pub use error::QueryError;
-pub use executor::{Prepared, QueryEnd, QueryExecutor, QueryRequest, QueryStream};
+pub use executor::{Prepared, QueryEnd, QueryExecutor, QueryLimits, QueryRequest, QueryStream};
 pub use gate::{Gate, GateError, Permit, TableName};
 pub use instance::QuerySettings;
