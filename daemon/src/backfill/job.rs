@@ -35,8 +35,7 @@ pub enum JobState {
 
 impl JobState {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Running, Self::Paused, Self::Finished, Self::Cancelled, Self::Stopped];
+    pub const ALL: [Self; 5] = [Self::Running, Self::Paused, Self::Finished, Self::Cancelled, Self::Stopped];
 
     /// Its name, as it is shown.
     pub const fn word(self) -> &'static str {

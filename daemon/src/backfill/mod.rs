@@ -465,11 +465,7 @@ impl Backfill {
         let record = job.record();
         let is_over = record.state == JobState::Finished && record.parked.is_empty();
         if matches!(record.state, JobState::Running | JobState::Cancelled) || is_over {
-            return Err(BackfillError::State {
-                id,
-                state: record.state.word(),
-                hint: hint(record.state),
-            });
+            return Err(BackfillError::State { id, state: record.state.word(), hint: hint(record.state) });
         }
         let task = self.network(&record.network)?;
         if !record.state.is_open() {

@@ -148,7 +148,13 @@ impl Reads {
             .thread_name("source-read")
             .build()
             .inspect_err(|error| tracing::error!(error = %error, "a source has no threads to read with"));
-        Self { timeout, runtime: runtime.ok(), all: Clock::new(), hanging: Arc::default(), counts: Arc::default() }
+        Self {
+            timeout,
+            runtime: runtime.ok(),
+            all: Clock::new(),
+            hanging: Arc::default(),
+            counts: Arc::default(),
+        }
     }
 
     /// What was read.
