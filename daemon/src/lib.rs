@@ -14,6 +14,7 @@ pub mod fail_point;
 pub mod ingest;
 pub mod lake;
 pub mod limits;
+pub mod metrics;
 pub mod networks;
 pub mod pipeline;
 pub mod query;

@@ -27,6 +27,7 @@ use crate::{
         EncodingSettings, Lake, LakeError, LakeSettings, MaintenanceSettings, QueueSettings, extension_files,
     },
     limits::Limits,
+    metrics::{self, Exporter, ListenError, OtlpError},
     networks::{self, Networks, ReadAhead},
     pipeline::{AtWork, RowSettings, Shared},
     query::{Prepared, QueryExecutor, QuerySettings},
@@ -236,6 +237,7 @@ pub async fn run(
         serving.clone(),
     ));
 
+    let exporter = show_metrics(&settings, &status, &lake, &serving).await?;
     for (task, network) in tasks {
         networks.begin(network.clone(), task).await?;
     }
@@ -271,6 +273,7 @@ pub async fn run(
     ended(server, told, sweep).await;
     tokio::task::spawn_blocking(move || {
         drop(maintenance);
+        exporter.map(Exporter::stop);
         lake.close(CLOSE_DEADLINE)
     })
     .await
@@ -283,6 +286,34 @@ pub async fn run(
         ));
     }
     Ok(())
+}
+
+impl From<ListenError> for AppError {
+    fn from(error: ListenError) -> Self {
+        match error {
+            ListenError::Unix(error) => {
+                let Self { exit, message } = Self::from(error);
+                Self { exit, message: format!("metrics.listen: {message}") }
+            }
+            ListenError::Tcp { .. } => Self::new(Exit::Io, error),
+        }
+    }
+}
+
+/// Shows and sends metrics where the settings say so.
+async fn show_metrics(
+    settings: &Settings,
+    status: &Arc<AppStatus>,
+    lake: &Lake,
+    serving: &CancellationToken,
+) -> Result<Option<Exporter>, AppError> {
+    if let Some(address) = &settings.metrics.listen {
+        let listener = metrics::Listener::bind(address).await?;
+        tracing::info!("metrics are shown at {}", listener.place());
+        tokio::spawn(listener.serve(status.clone(), serving.clone()));
+    }
+    Exporter::start(settings.metrics.otlp.as_deref(), status.clone(), &lake.queue())
+        .map_err(|error: OtlpError| AppError::new(Exit::Config, error))
 }
 
 /// Waits for what ends by itself once nothing is served any more, and says what of it went wrong.

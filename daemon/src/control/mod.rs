@@ -50,6 +50,7 @@ use verify_service::Verifies;
 pub use error::ControlError;
 pub use inherited::InheritedSocket;
 pub use socket::ControlSocket;
+pub(crate) use socket::SocketFile;
 
 /// Largest request that is read, in bytes: a statement and some air.
 const MAX_REQUEST_BYTES: usize = 1024 * 1024;
