@@ -70,4 +70,4 @@ fn labels<'l>(text: &mut String, labels: impl Iterator<Item = (&'l str, &'l Stri
 
 #[cfg(test)]
 #[path = "text_tests.rs"]
-mod tests;
+pub(super) mod tests;
