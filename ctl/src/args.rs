@@ -2,6 +2,7 @@
 
 mod backfill;
 mod config;
+mod events;
 mod networks;
 mod verify;
 
@@ -10,6 +11,7 @@ use std::{path::PathBuf, time::Duration};
 pub(crate) use backfill::{Backfill, BackfillVerb, Gaps, JobList, JobWatch, MAX_WORKERS, Repair, Start};
 use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use config::{Config, ConfigDiff, ConfigShow, ConfigVerb, LogLevel};
+pub(crate) use events::{Events, Maintenance, MaintenanceVerb};
 pub(crate) use networks::{NetworkAdd, NetworkList, NetworkRemove, Networks, NetworksVerb};
 pub(crate) use verify::Verify;
 
@@ -128,6 +130,11 @@ pub(crate) enum Command {
     /// Show or set the level of the daemon's log.
     #[command(after_help = backfill::help(config::LEVEL_EXAMPLES))]
     LogLevel(LogLevel),
+    /// Show what happens as it happens, until interrupted.
+    #[command(after_help = events::examples())]
+    Events(Events),
+    /// Merge, expire, clean and checkpoint now, or show what was done.
+    Maintenance(Maintenance),
     /// Plan, start, watch and steer jobs that fill the lake with history.
     Backfill(Backfill),
     /// List the ledgers that are missing between the first and the last stored one, by the exit code too.

@@ -11,6 +11,7 @@ pub mod control;
 mod cpu;
 pub mod event;
 pub mod fail_point;
+pub mod feed;
 pub mod ingest;
 pub mod lake;
 pub mod limits;

@@ -23,6 +23,7 @@ use crate::{
     config::{ConfigError, Configuration, RunTime, Settings},
     control::{self, ControlError, ControlSocket, InheritedSocket, Served},
     event,
+    feed::{self, Feed},
     lake::{
         EncodingSettings, Lake, LakeError, LakeSettings, MaintenanceSettings, QueueSettings, extension_files,
     },
@@ -70,6 +71,7 @@ impl From<ControlError> for AppError {
             ControlError::Bind { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
                 Exit::Permission
             }
+            ControlError::Describe { .. } => Exit::Internal,
             ControlError::Bind { .. } | ControlError::Inherited { .. } | ControlError::Serve { .. } => {
                 Exit::Io
             }
@@ -218,7 +220,8 @@ pub async fn run(
     let prepared = queries.await.map_err(|error| AppError::new(Exit::Internal, error))??;
     let query = QueryExecutor::attach(prepared, query_settings(&settings, lake.path(), lake.extensions()))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
-    let parts = Changeable { networks: networks.clone(), query: query.clone(), level };
+    let feed = Arc::new(Feed::default());
+    let parts = Changeable { networks: networks.clone(), query: query.clone(), level, feed: feed.clone() };
     let reloader = Arc::new(Reloader::new(&read, &settings, parts));
     let socket = match inherited {
         Some(inherited) => inherited.listen()?,
@@ -233,6 +236,8 @@ pub async fn run(
             verifier: Some(verifier),
             networks: Some(networks.clone()),
             reloader: Some(reloader.clone()),
+            feed: Some(feed.clone()),
+            lake: Some(lake.clone()),
         },
         serving.clone(),
     ));
@@ -241,6 +246,9 @@ pub async fn run(
     for (task, network) in tasks {
         networks.begin(network.clone(), task).await?;
     }
+    let happening =
+        feed::Watched { lake: lake.clone(), networks: networks.clone(), backfill: backfill.clone() };
+    tokio::spawn(feed::watch(feed, happening, serving.clone()));
     let maintenance = lake.start_maintenance()?;
     let sweeping = lake.clone();
     let sweep = tokio::task::spawn_blocking(move || tidy(&sweeping));

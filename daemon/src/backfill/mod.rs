@@ -507,6 +507,11 @@ impl Backfill {
         of_jobs.fold((0, 0), |(done, all), (of_job, planned)| (done + of_job, all + planned))
     }
 
+    /// The records of all jobs, oldest first.
+    pub fn records(&self) -> Vec<Record> {
+        self.jobs().values().map(|entry| entry.job.record()).collect()
+    }
+
     /// What the jobs of a network did in this process.
     pub fn figures(&self, network: &str) -> JobFigures {
         let mut figures = JobFigures::default();

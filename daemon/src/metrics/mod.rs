@@ -8,14 +8,21 @@ mod listen;
 mod otlp;
 mod text;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 pub use figures::{Figures, NetworkFigures, ProcessFigures};
 pub use list::{Kind, LIST, Metric, Sample, Value};
 pub use listen::{ListenError, Listener};
 pub use otlp::{Exporter, OtlpError};
 pub use text::{CONTENT_TYPE, expose};
+
+#[cfg(test)]
+pub(crate) fn fixed() -> crate::status::Status {
+    text::tests::figures().status
+}
 
 /// Gives the figures of this moment. It must be quick and must not wait for the committer.
 pub trait FiguresSource: Send + Sync {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{ConfigError, ConfigValue, Configuration, Inputs, Origin, Settings},
     event,
+    feed::{Feed, Happening, Kind},
     networks::{NetworkError, Networks},
     query::{QueryExecutor, QueryLimits},
     service,
@@ -44,6 +45,8 @@ pub struct Changeable {
     pub query: QueryExecutor,
     /// The log.
     pub level: LogLevel,
+    /// Where it is told what was read.
+    pub feed: Arc<Feed>,
 }
 
 /// What is in force.
@@ -135,9 +138,16 @@ impl Reloader {
                     target: event::RELOADED, live, restart, failed,
                     "configuration read again: {live} changes in force, {restart} need a restart, {failed} failed"
                 );
+                let text = format!(
+                    "configuration read again: {live} changes in force, {restart} need a restart, {failed} failed"
+                );
+                self.parts.feed.tell(Happening::new(Kind::Reload, text));
             }
             Err(error) => {
                 tracing::error!(target: event::NOT_RELOADED, error = %error, "configuration not read again: {error}");
+                self.parts
+                    .feed
+                    .tell(Happening::new(Kind::Error, format!("configuration not read again: {error}")));
             }
         }
         reloaded
