@@ -1,7 +1,10 @@
 //! A bound in bytes that many share: XDR between source and encoded file over all pipelines, objects in reading over all
 //! streams.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -12,6 +15,39 @@ const UNIT: u64 = 1024;
 pub struct MemoryBudget {
     units: Arc<Semaphore>,
     total: u32,
+    /// Not given out, as long as memory is short.
+    withheld: Arc<AtomicU32>,
+}
+
+/// What is not given out of a bound; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Withheld {
+    budget: MemoryBudget,
+    units: Option<OwnedSemaphorePermit>,
+}
+
+impl Withheld {
+    /// Withholds what has become free since, up to three quarters of the bound.
+    pub(crate) fn grow(&mut self) {
+        let held = self.units.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let most = usize::try_from(self.budget.total / 4 * 3).unwrap_or(0);
+        let free = self.budget.units.available_permits();
+        let more = u32::try_from(free.min(most.saturating_sub(held))).unwrap_or(0);
+        // Another may have been faster: the next time then.
+        let Ok(taken) = self.budget.units.clone().try_acquire_many_owned(more) else { return };
+        self.budget.withheld.fetch_add(more, Ordering::Relaxed);
+        match &mut self.units {
+            Some(units) => units.merge(taken),
+            None => self.units = Some(taken),
+        }
+    }
+}
+
+impl Drop for Withheld {
+    fn drop(&mut self) {
+        let held = self.units.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        self.budget.withheld.fetch_sub(u32::try_from(held).unwrap_or(0), Ordering::Relaxed);
+    }
 }
 
 /// A share of the bound; given back when dropped.
@@ -22,12 +58,27 @@ impl MemoryBudget {
     /// A bound of `bytes`.
     pub fn new(bytes: u64) -> Self {
         let total = u32::try_from((bytes / UNIT).max(1)).unwrap_or(u32::MAX >> 4).min(u32::MAX >> 4);
-        Self { units: Arc::new(Semaphore::new(usize::try_from(total).unwrap_or(usize::MAX >> 4))), total }
+        let units = Arc::new(Semaphore::new(usize::try_from(total).unwrap_or(usize::MAX >> 4)));
+        Self { units, total, withheld: Arc::default() }
+    }
+
+    /// Gives out less from now on: what is free now, up to three quarters of the bound, is withheld.
+    pub(crate) fn withhold(&self) -> Withheld {
+        let mut withheld = Withheld { budget: self.clone(), units: None };
+        withheld.grow();
+        withheld
+    }
+
+    /// Bytes that are free.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> u64 {
+        self.units.available_permits() as u64 * UNIT
     }
 
     /// What is larger than the whole bound counts as the whole bound: it passes, alone.
     fn units(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes as u64 / UNIT + 1).unwrap_or(self.total).min(self.total)
+        let most = self.total.saturating_sub(self.withheld.load(Ordering::Relaxed)).max(1);
+        u32::try_from(bytes as u64 / UNIT + 1).unwrap_or(most).min(most)
     }
 
     /// A share for `bytes` if there is room now.

@@ -52,6 +52,8 @@ events! {
     FILE_DAMAGED = "file_damaged", "e92c387bbd8143efbe96f851c0c04ddb";
     /// Maintenance failed.
     MAINTENANCE_FAILED = "maintenance_failed", "5f85b1a274a144749f5ad2984aa44365";
+    /// Memory is short: caches shrink.
+    MEMORY_PRESSURE = "memory_pressure", "3f1c7b52a0e94d0e8f6d2a57c98b41e6";
     /// A limit of the process is too small for the settings.
     LIMIT_LOW = "limit_low", "f9f3f29f1c494cf799c5ab438d24db6c";
 }

@@ -18,6 +18,7 @@ pub mod limits;
 pub mod metrics;
 pub mod networks;
 pub mod pipeline;
+pub mod pressure;
 pub mod query;
 pub mod reload;
 pub mod service;

@@ -59,7 +59,13 @@ fn kind(event: &Event) -> &'static str {
 }
 
 fn line(event: &Event) -> String {
-    format!("{} {} {:<8} {}\n", event.sequence, human::moment(event.at.as_ref()), kind(event), human::one_line(&event.text))
+    format!(
+        "{} {} {:<8} {}\n",
+        event.sequence,
+        human::moment(event.at.as_ref()),
+        kind(event),
+        human::one_line(&event.text)
+    )
 }
 
 fn json(event: &Event) -> EventJson<'_> {

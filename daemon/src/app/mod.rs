@@ -31,6 +31,7 @@ use crate::{
     metrics::{self, Exporter, ListenError, OtlpError},
     networks::{self, Networks, ReadAhead},
     pipeline::{AtWork, RowSettings, Shared},
+    pressure::{self, Caches},
     query::{Prepared, QueryExecutor, QuerySettings},
     reload::{self, Changeable, Reloader},
     service,
@@ -201,6 +202,7 @@ pub async fn run(
         live: MemoryBudget::new(settings.memory_bytes / 8),
         history: MemoryBudget::new(settings.backfill.memory_bytes / 16),
     };
+    let budgets = vec![read_ahead.live.clone(), read_ahead.history.clone()];
     let tasks = settings
         .networks
         .iter()
@@ -230,7 +232,7 @@ pub async fn run(
     let server = tokio::spawn(control::serve_on(
         socket,
         status.clone(),
-        Some(query),
+        Some(query.clone()),
         Served {
             backfill: Some(backfill.clone()),
             verifier: Some(verifier),
@@ -248,6 +250,10 @@ pub async fn run(
     }
     let happening =
         feed::Watched { lake: lake.clone(), networks: networks.clone(), backfill: backfill.clone() };
+    if let Some(path) = pressure::named() {
+        let caches = Caches { query: Some(query), budgets };
+        tokio::spawn(pressure::watch(path, caches, serving.clone()));
+    }
     tokio::spawn(feed::watch(feed, happening, serving.clone()));
     let maintenance = lake.start_maintenance()?;
     let sweeping = lake.clone();

@@ -120,9 +120,9 @@ mod tests {
         assert_eq!(
             seen(&stored(&[(2, 9)]), &stored(&[(2, 12), (20, 21)])),
             [
-                (Kind::Ledgers, Some((10, 12)), "a: ledgers 10..=12 committed".to_owned()),
-                (Kind::Ledgers, Some((20, 21)), "a: ledgers 20..=21 committed".to_owned()),
-                (Kind::Gap, Some((13, 19)), "a: ledgers 13..=19 are missing".to_owned()),
+                (Kind::Ledgers, Some((10, 12)), "a: ledgers 10..12 committed".to_owned()),
+                (Kind::Ledgers, Some((20, 21)), "a: ledgers 20..21 committed".to_owned()),
+                (Kind::Gap, Some((13, 19)), "a: ledgers 13..19 are missing".to_owned()),
             ]
         );
         let filled = seen(&stored(&[(2, 9), (20, 21)]), &stored(&[(2, 21)]));

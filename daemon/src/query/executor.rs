@@ -198,6 +198,24 @@ impl QueryExecutor {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Begins with a new instance, so that all that the old one holds is given back once its queries have ended. Blocks.
+    ///
+    /// # Errors
+    /// [`QueryError::Open`]; the old instance stays then.
+    pub fn renew(&self) -> Result<(), QueryError> {
+        let instance = instance::load(&self.shared.settings)?;
+        instance::attach(&instance, &self.shared.settings)?;
+        *self.shared.instance.lock().unwrap_or_else(PoisonError::into_inner) = instance;
+        Ok(())
+    }
+
+    /// Runs one query at a time until the returned value is dropped; those that run go on.
+    pub fn one_at_a_time(&self) -> Option<OwnedSemaphorePermit> {
+        let running = &self.shared.running;
+        let free = u32::try_from(running.available_permits()).unwrap_or(0);
+        Arc::clone(running).try_acquire_many_owned(free.saturating_sub(1)).ok()
+    }
+
     /// Sets the limits of the queries that come from now on.
     pub fn set_limits(&self, limits: QueryLimits) {
         *self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
