@@ -10,198 +10,23 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-PROJECT = HERE.parent.parent
-CONTAINER = HERE / "container.sh"
+from control import comes, examined, reloads, rights
+from machine import CONTAINER, HANGING, HISTORY, MISSING, NETWORKS, UNIT, WATCHDOG, WORDS, Machine, same
+
 CALLS = int(os.environ.get("CALLS", "1000"))
 RESTARTS = int(os.environ.get("RESTARTS", "20"))
 QUIET = float(os.environ.get("QUIET", "12"))
-# Seconds of the watchdog under test: a loaded machine must not look like a hang.
-WATCHDOG = 5
-UNIT = "stellar-lake.service"
-CONFIG = "/etc/stellar-lake/stellar-lake.yaml"
 SOCKET = "/run/stellar-lake/control.sock"
-DROP_IN = "/run/systemd/system/stellar-lake.service.d/test.conf"
 READY_ID = "ac89c8cdf75c4153b287c56df514531c"
 RETRYING_ID = "82faca710ed74a3cbb7daaa96daa9c62"
 SILENT_ID = "a21e9dbad8114811a82bfb52c5de2757"
-RELOADED_ID = "c9f0a2b67d7a4a0ba9b6c1a4e2f18d35"
-NOT_RELOADED_ID = "5d3c1f0e8b6e4f71a3d9207c64be1a98"
 STOPPED_ID = "2e3508cb1a7243a3b45ec8818175437e"
-
-NETWORKS = """
-lake: { path: /var/lib/stellar-lake }
-batch: { max_age: 300ms }
-networks:
-  - name: alpha
-    passphrase: "Network alpha of the systemd test"
-    source: { simulated: { density: sparse, seed: 1, ledgers_per_second: 5 } }
-  - name: beta
-    passphrase: "Network beta of the systemd test"
-    source: { simulated: { density: sparse, seed: 2, ledgers_per_second: 2 } }
-"""
-# An object, and what describes all of them, are pipes that nobody fills: a read hangs, the second before anything is known.
-HANGING = """
-  - name: silent
-    passphrase: "Network silent of the systemd test"
-    source: { filesystem: { path: /srv/silent, timeout: 10m } }
-  - name: hanging
-    passphrase: "Network hanging of the systemd test"
-    source: { filesystem: { path: /srv/hanging, timeout: 10m } }
-    start: 2
-"""
-MISSING = """
-  - name: missing
-    passphrase: "Network missing of the systemd test"
-    source: { filesystem: { path: /srv/nowhere } }
-"""
-GAMMA = """
-  - name: gamma
-    passphrase: "Network gamma of the systemd test"
-    source: { simulated: { density: sparse, seed: 4, ledgers_per_second: 5 } }
-"""
-HISTORY = """
-  - name: history
-    passphrase: "Network history of the systemd test"
-    source: { simulated: { density: sparse, seed: 3 } }
-    live: false
-"""
-# At the tip, or behind it when the machine is busy.
-WORDS = r"(\d+ lag \d+|\d+ behind)"
-
-
-class Machine:
-    """The container, and what tests ask of it."""
-
-    def __init__(self, folder, programs):
-        self.folder, self.programs = folder, programs
-
-    def start(self):
-        duckdb = pathlib.Path(os.environ.get("DUCKDB_LIB_DIR", PROJECT / ".cache/duckdb")).resolve()
-        binds = [f"{self.programs / name}:/usr/bin/{name}" for name in ("stellar-lake", "stellar-lake-keeper", "lakectl")]
-        # Where the programs look for it: ../lib/stellar-lake.
-        binds.append(f"{duckdb}:/usr/lib/stellar-lake")
-        units = {
-            "stellar-lake.service": "/usr/lib/systemd/system/stellar-lake.service",
-            "stellar-lake.socket": "/usr/lib/systemd/system/stellar-lake.socket",
-            "user/stellar-lake.service": "/usr/lib/systemd/user/stellar-lake.service",
-            "stellar-lake.sysusers": "/usr/lib/sysusers.d/stellar-lake.conf",
-            "stellar-lake.tmpfiles": "/usr/lib/tmpfiles.d/stellar-lake.conf",
-            "stellar-lake.catalog": "/usr/lib/systemd/catalog/stellar-lake.catalog",
-            "stellar-lake.service.d/50-resources.conf": "/usr/share/doc/stellar-lake/50-resources.conf",
-        }
-        binds += [f"{PROJECT / 'systemd' / name}:{place}" for name, place in units.items()]
-        subprocess.run([CONTAINER, "start", self.folder, *binds], check=True)
-        # What the scripts of a package do.
-        self.run("systemd-sysusers", "stellar-lake.conf")
-        self.run("systemd-tmpfiles", "--create", "stellar-lake.conf")
-        self.run("journalctl", "--update-catalog")
-        self.run("systemctl", "daemon-reload")
-
-    def stop(self):
-        subprocess.run([CONTAINER, "stop", self.folder], check=True)
-
-    def run(self, *command, ok=(0,), stdin=None):
-        """Runs a command inside; gives what it printed."""
-        done = subprocess.run(
-            [CONTAINER, "exec", self.folder, *command], input=stdin, capture_output=True, text=True, timeout=180
-        )
-        if ok is not None and done.returncode not in ok:
-            raise AssertionError(f"{shlex.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout + (done.stderr if ok is None or ok != (0,) else "")
-
-    def code(self, *command):
-        done = subprocess.run([CONTAINER, "exec", self.folder, *command], capture_output=True, text=True, timeout=180)
-        return done.returncode, done.stdout + done.stderr
-
-    def write(self, path, text):
-        self.run("sh", "-c", f"mkdir -p $(dirname {path}) && cat >{path}", stdin=text)
-
-    def configure(self, text):
-        self.write(CONFIG, text)
-
-    def drop_in(self, *lines):
-        """Settings of the unit for one test. Cores of a test are of no use, and slow to write."""
-        text = "\n".join(["[Service]", f"WatchdogSec={WATCHDOG}", "LimitCORE=0", *lines, ""])
-        self.write(DROP_IN, text)
-        self.run("systemctl", "daemon-reload")
-
-    def show(self, name, unit=UNIT):
-        return self.run("systemctl", "show", "--value", "-p", name, unit).strip()
-
-    def begin(self):
-        self.run("systemctl", "reset-failed", ok=None)
-        self.run("systemctl", "start", UNIT)
-
-    def end(self):
-        self.run("systemctl", "stop", "stellar-lake.socket", UNIT, ok=None)
-
-    def status(self):
-        return json.loads(self.run("lakectl", "status", "--output", "json"))
-
-    def network(self, name):
-        return next(network for network in self.status()["networks"] if network["name"] == name)
-
-    def last(self, name):
-        return self.network(name).get("last_ledger") or 0
-
-    def query(self, sql):
-        return json.loads(self.run("lakectl", "query", "--format", "json", sql))
-
-    def journal(self, *arguments):
-        lines = self.run("journalctl", "-o", "json", "--no-pager", "-u", UNIT, *arguments).splitlines()
-        return [json.loads(line) for line in lines]
-
-    def until(self, what, seconds, look):
-        """Asks until the answer is something, and gives it."""
-        limit = time.monotonic() + seconds
-        while True:
-            try:
-                if found := look():
-                    return found
-                seen = ""
-            except AssertionError as error:
-                seen = f": {error}"
-            if time.monotonic() > limit:
-                tail = self.run("journalctl", "-n", "30", "--no-pager", ok=None)
-                raise AssertionError(f"not within {seconds} s: {what}{seen}\n{self.show('StatusText')}\n{tail}")
-            time.sleep(0.1)
-
-    def invocations(self, before, seconds, result):
-        """Waits for an automatic restart after `before` of them, for this reason."""
-        self.until("the service is started again", seconds, lambda: int(self.show("NRestarts")) > before)
-        self.until("the service is active again", 60, lambda: self.show("ActiveState") == "active")
-        said = self.run("journalctl", "--no-pager", "-u", UNIT)
-        assert f"Failed with result '{result}'" in said, said[-3000:]
-
-    def whole(self, name):
-        """Every ledger from the first to the last is there once, linked, with all its transactions."""
-        row = self.query(f"""SELECT
-            (SELECT count(*) FROM {name}.ledgers_row_v2) AS ledgers,
-            (SELECT count(DISTINCT sequence) FROM {name}.ledgers_row_v2) AS different,
-            (SELECT min(sequence) FROM {name}.ledgers_row_v2) AS first,
-            (SELECT max(sequence) FROM {name}.ledgers_row_v2) AS last,
-            (SELECT count(*) FROM (SELECT previous_ledger_hash AS p, lag(ledger_hash) OVER (ORDER BY sequence) AS h
-               FROM {name}.ledgers_row_v2) WHERE p <> h) AS unlinked,
-            (SELECT CAST(sum(transaction_count) AS BIGINT) FROM {name}.ledgers_row_v2) AS named,
-            (SELECT count(*) FROM {name}.transactions_row_v2) AS transactions,
-            (SELECT count(DISTINCT transaction_hash) FROM {name}.transactions_row_v2) AS hashes""")
-        row = {key: int(value) for key, value in (row[0] if isinstance(row, list) else row).items()}
-        same(row["first"], 2, name)
-        same((row["ledgers"], row["different"]), (row["last"] - 1,) * 2, name)
-        same((row["unlinked"], row["transactions"], row["hashes"]), (0, row["named"], row["named"]), name)
-        return row["last"]
-
-
-def same(found, expected, what=""):
-    assert found == expected, f"{what}: {found!r}, expected {expected!r}"
 
 
 def units(m):
@@ -291,91 +116,6 @@ def killed(m):
         m.until(f"{name} goes on", 60, lambda: m.last(name) > last + 10)
         assert m.whole(name) > last
     return f"acknowledged {before}, now {({name: m.last(name) for name in before})}"
-
-
-def rights(m):
-    """Root and members of lake-admin may do everything, members of lake-read look, strangers nothing; the log says who."""
-    for user, groups in (("ann", ["-G", "lake-admin"]), ("ron", ["-G", "lake-read"]), ("eve", [])):
-        m.run("useradd", *groups, user)
-    m.configure(NETWORKS)
-    m.run("systemctl", "restart", UNIT)
-    # With the first group of the user alone: what counts is the user database.
-    call = lambda user, *line: m.code("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "lakectl", *line)
-    for user in ("root", "ann", "ron"):
-        for line in (["status"], ["health"], ["query", "SELECT 1"], ["config", "show"]):
-            code, said = call(user, *line)
-            same(code, 0, f"{user}: {line}: {said}")
-    for user, code in (("root", 0), ("ann", 0), ("ron", 77), ("eve", 77)):
-        for verb in ("pause", "resume"):
-            same(call(user, "networks", verb, "beta")[0], code, f"{user} {verb}")
-    said = call("eve", "status")[1]
-    assert "eve" in said and "not a member of lake-read or lake-admin" in said and "what to do: " in said, said
-    said = call("ron", "reload")[1]
-    assert "ron" in said and "not a member of lake-admin" in said, said
-    calls = m.journal(f"_PID={m.show('MainPID')}", "LAKE_RPC=/lake.v1.NetworkService/PauseNetwork")
-    uids = [m.run("id", "-u", user).strip() for user in ("root", "ann")]
-    same([line["LAKE_UID"] for line in calls], uids, "who paused")
-    assert all("beta" in line["LAKE_ARGUMENTS"] and line["LAKE_PID"] for line in calls), calls
-
-
-def reloads(m):
-    """A reload puts a good configuration in force without a restart; a bad one fails the reload and changes nothing."""
-    m.configure(NETWORKS)
-    m.drop_in()
-    m.run("systemctl", "restart", UNIT)
-    stands = lambda: (m.show("MainPID"), m.show("NRestarts"), m.show("ActiveState"))
-    names = lambda: [network["name"] for network in m.status()["networks"]]
-    before = stands()
-    m.until("ledgers come in", 30, lambda: m.last("alpha") > 5)
-    m.configure(NETWORKS.replace("name: beta", "name: old_beta") + GAMMA + "query: { timeout: 7s }\n")
-    m.run("systemctl", "reload", UNIT)
-    same((stands(), names()), (before, ["alpha", "old_beta", "gamma"]))
-    m.until("the new network comes in", 30, lambda: m.last("gamma") > 5)
-    m.until("the manager sees it in words", 30, lambda: re.search(f"gamma {WORDS}", m.show("StatusText")))
-    assert "7s" in m.run("lakectl", "config", "show", "query.timeout")
-    reloaded = m.journal(f"_PID={before[0]}", f"MESSAGE_ID={RELOADED_ID}")
-    same([(line["LAKE_RESTART"], line["LAKE_FAILED"]) for line in reloaded], [("0", "0")])
-
-    m.configure(NETWORKS + GAMMA + "nonsense: true\n")
-    code, said = m.code("systemctl", "reload", UNIT)
-    assert code != 0, said
-    same((stands(), names()), (before, ["alpha", "old_beta", "gamma"]), "after a bad configuration")
-    refused = m.journal(f"_PID={before[0]}", f"MESSAGE_ID={NOT_RELOADED_ID}")
-    assert len(refused) == 1 and "nonsense" in refused[0]["LAKE_ERROR"], refused
-    explained = m.run("journalctl", "-x", "--no-pager", "-u", UNIT, f"MESSAGE_ID={NOT_RELOADED_ID}")
-    assert "The daemon goes on as before" in explained, explained
-
-    # By signal, too: the state is `reloading` until the daemon says that it is ready again.
-    m.configure(NETWORKS)
-    m.run("systemctl", "kill", "--signal=HUP", "--kill-whom=main", UNIT)
-    m.until("the networks are as they were", 30, lambda: names() == ["alpha", "beta"])
-    m.until("the service is active", 30, lambda: stands() == before)
-    last = m.last("alpha")
-    m.until("alpha goes on", 30, lambda: m.last("alpha") > last + 5)
-    for name in ("alpha", "gamma"):
-        m.whole(name)
-
-
-def comes(m):
-    """A network that is added while another ingests starts at once, survives SIGKILL, and goes with its tables."""
-    m.configure(NETWORKS)
-    m.run("systemctl", "restart", UNIT)
-    m.until("ledgers come in", 30, lambda: m.last("alpha") > 10)
-    source = ["--source", "simulated:sparse:9", "--rate", "10", "--passphrase", "Network delta of the systemd test"]
-    alpha = m.last("alpha")
-    m.run("lakectl", "networks", "add", "delta", *source)
-    m.until("the new network comes in", 30, lambda: m.last("delta") > 10)
-    m.until("the other goes on", 30, lambda: m.last("alpha") > alpha + 5)
-    before, restarts = {name: m.last(name) for name in ("alpha", "delta")}, int(m.show("NRestarts"))
-    m.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", UNIT)
-    m.invocations(restarts, 30, "signal")
-    for name, last in before.items():
-        m.until(f"{name} goes on", 60, lambda: m.last(name) > last + 10)
-        assert m.whole(name) > last
-    assert "added" in m.run("lakectl", "networks", "list")
-    assert m.code("lakectl", "networks", "remove", "delta")[0] == 64, "nobody can be asked"
-    m.run("lakectl", "networks", "remove", "delta", "--purge", "--yes")
-    assert m.code("lakectl", "query", "FROM delta.ledgers_row_v2")[0] == 64
 
 
 def hang(m, point):
@@ -531,7 +271,7 @@ def of_a_user(m):
 
 
 TESTS = [
-    units, starts, credentials, journal, rights, reloads, comes, killed, hung_committer, hung_worker, hung_source, drains, activation, bad_config,
+    units, starts, credentials, journal, rights, reloads, examined, comes, killed, hung_committer, hung_worker, hung_source, drains, activation, bad_config,
     of_a_user,
 ]
 

@@ -6,6 +6,7 @@
 mod access;
 mod backfill_service;
 mod config_service;
+mod doctor_service;
 mod error;
 mod guard;
 mod inherited;
@@ -26,8 +27,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt, stream};
 use lake_proto::v1::{
     backfill_service_server::BackfillServiceServer, config_service_server::ConfigServiceServer,
-    control_service_server::ControlServiceServer, network_service_server::NetworkServiceServer,
-    query_service_server::QueryServiceServer, verify_service_server::VerifyServiceServer,
+    control_service_server::ControlServiceServer, doctor_service_server::DoctorServiceServer,
+    network_service_server::NetworkServiceServer, query_service_server::QueryServiceServer,
+    verify_service_server::VerifyServiceServer,
 };
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +42,7 @@ use crate::{
 use access::Authority;
 use backfill_service::Backfills;
 use config_service::ConfigCalls;
+use doctor_service::DoctorCalls;
 use guard::Gate;
 use network_service::NetworkCalls;
 use peer::PeerStream;
@@ -113,6 +116,8 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let networks = NetworkServiceServer::new(NetworkCalls::new(served.networks))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let doctor = DoctorServiceServer::new(DoctorCalls::new(served.reloader.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
     let config = ConfigServiceServer::new(ConfigCalls::new(served.reloader))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let authority = Arc::new(Authority::system());
@@ -125,6 +130,7 @@ pub async fn serve_on(
         .add_service(verifies)
         .add_service(networks)
         .add_service(config)
+        .add_service(doctor)
         .serve_with_incoming_shutdown(
             accepted(listener, authority, shutdown.clone()),
             settled(shutdown.clone()),

@@ -207,7 +207,12 @@ impl Networks {
 
     fn unknown(&self, name: &str) -> NetworkError {
         let known: Vec<String> = self.read().iter().map(|entry| entry.settings.name.clone()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let close = known.iter().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
+        let known = match close {
+            Some(close) => format!("{}; did you mean {close}?", known.join(", ")),
+            None if known.is_empty() => "none".to_owned(),
+            None => known.join(", "),
+        };
         NetworkError::Unknown { name: name.to_owned(), known }
     }
 
