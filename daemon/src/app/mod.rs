@@ -223,6 +223,10 @@ pub async fn run(
         Some(inherited) => inherited.listen()?,
         None => bind(&settings.socket).await?,
     };
+    // Before the first call: a reload compares with what is there.
+    for (task, network) in tasks {
+        networks.begin(network.clone(), task).await?;
+    }
     let server = tokio::spawn(control::serve_on(
         socket,
         status.clone(),
@@ -236,9 +240,6 @@ pub async fn run(
         serving.clone(),
     ));
 
-    for (task, network) in tasks {
-        networks.begin(network.clone(), task).await?;
-    }
     let maintenance = lake.start_maintenance()?;
     let sweeping = lake.clone();
     let sweep = tokio::task::spawn_blocking(move || tidy(&sweeping));
@@ -254,19 +255,7 @@ pub async fn run(
     let patience = reloader.shutdown_timeout();
     service::stopping(patience + CLOSING);
     intake.cancel();
-    let drained = tokio::time::timeout(patience, async {
-        // A reload may have begun networks.
-        if let Err(error) = reloads.await {
-            tracing::error!(error = %error, "the task that reloads ended early");
-        }
-        backfill.shut_down().await;
-        networks.shut_down().await;
-    })
-    .await;
-    if drained.is_err() {
-        // Nothing acknowledged is lost: what was not committed is read again at the next start.
-        tracing::warn!(target: event::NOT_DRAINED, after = ?patience, "not all in flight was committed in time");
-    }
+    let drained = drain(patience, reloads, &backfill, &networks).await;
     serving.cancel();
     ended(server, told, sweep).await;
     tokio::task::spawn_blocking(move || {
@@ -276,13 +265,36 @@ pub async fn run(
     .await
     .map_err(|error| AppError::new(Exit::Internal, error))??;
     tracing::info!(target: event::STOPPED, "stopped");
-    if drained.is_err() {
+    if !drained {
         return Err(AppError::new(
             Exit::Internal,
             "the deadline of the stop passed; nothing acknowledged is lost",
         ));
     }
     Ok(())
+}
+
+/// Commits what is in flight, for at most so long. Says whether that was all.
+async fn drain(
+    patience: Duration,
+    reloads: JoinHandle<()>,
+    backfill: &Backfill,
+    networks: &Networks,
+) -> bool {
+    let drained = tokio::time::timeout(patience, async {
+        // A reload may have begun networks.
+        if let Err(error) = reloads.await {
+            tracing::error!(error = %error, "the task that reloads ended early");
+        }
+        backfill.shut_down().await;
+        networks.shut_down().await;
+    });
+    let drained = drained.await.is_ok();
+    if !drained {
+        // Nothing acknowledged is lost: what was not committed is read again at the next start.
+        tracing::warn!(target: event::NOT_DRAINED, after = ?patience, "not all in flight was committed in time");
+    }
+    drained
 }
 
 /// Waits for what ends by itself once nothing is served any more, and says what of it went wrong.
