@@ -164,9 +164,10 @@ mod tests {
         let file = dir.path().join("config.yaml");
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(severities(&permissions(&[file.clone()], dir.path())), [Severity::Fine]);
+        let files = [file.clone()];
+        assert_eq!(severities(&permissions(&files, dir.path())), [Severity::Fine]);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
-        let findings = permissions(&[file.clone()], dir.path());
+        let findings = permissions(&files, dir.path());
         assert_eq!(severities(&findings), [Severity::Error]);
         assert_eq!(findings[0].what_to_do, format!("chmod o-w {}", file.display()));
     }
