@@ -1,6 +1,7 @@
 //! The networks of the process: starts, pauses, adds and removes their pipelines while everything else goes on.
 
 mod error;
+mod known;
 mod reload;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -19,6 +20,7 @@ use crate::{
     verify::Verifier,
 };
 
+pub(crate) use known::known;
 pub use error::NetworkError;
 pub use reload::{NetworkChange, NetworkStep};
 
@@ -207,13 +209,7 @@ impl Networks {
 
     fn unknown(&self, name: &str) -> NetworkError {
         let known: Vec<String> = self.read().iter().map(|entry| entry.settings.name.clone()).collect();
-        let close = known.iter().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
-        let known = match close {
-            Some(close) => format!("{}; did you mean {close}?", known.join(", ")),
-            None if known.is_empty() => "none".to_owned(),
-            None => known.join(", "),
-        };
-        NetworkError::Unknown { name: name.to_owned(), known }
+        NetworkError::Unknown { name: name.to_owned(), known: self::known::known(name, &known) }
     }
 
     /// Changes an entry; the networks do not change meanwhile.
