@@ -20,8 +20,8 @@ use crate::{
     verify::Verifier,
 };
 
-pub(crate) use known::known;
 pub use error::NetworkError;
+pub(crate) use known::known;
 pub use reload::{NetworkChange, NetworkStep};
 
 /// What the sources of all networks hold in objects that were read ahead.
