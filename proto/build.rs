@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "lake/v1/networks.proto",
         "lake/v1/config.proto",
         "lake/v1/doctor.proto",
+        "lake/v1/events.proto",
+        "lake/v1/maintenance.proto",
     ];
     for file in files {
         println!("cargo::rerun-if-changed={file}");

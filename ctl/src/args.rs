@@ -3,6 +3,7 @@
 mod backfill;
 mod config;
 mod doctor;
+mod events;
 mod networks;
 mod verify;
 
@@ -12,6 +13,7 @@ pub(crate) use backfill::{Backfill, BackfillVerb, Gaps, JobList, JobWatch, MAX_W
 use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use config::{Config, ConfigDiff, ConfigShow, ConfigVerb, LogLevel};
 pub(crate) use doctor::Doctor;
+pub(crate) use events::{Events, Maintenance, MaintenanceVerb};
 pub(crate) use networks::{NetworkAdd, NetworkList, NetworkRemove, Networks, NetworksVerb};
 pub(crate) use verify::Verify;
 
@@ -131,6 +133,11 @@ pub(crate) enum Command {
     /// Show or set the level of the daemon's log.
     #[command(after_help = backfill::help(config::LEVEL_EXAMPLES))]
     LogLevel(LogLevel),
+    /// Show what happens as it happens, until interrupted.
+    #[command(after_help = events::examples())]
+    Events(Events),
+    /// Merge, expire, clean and checkpoint now, or show what was done.
+    Maintenance(Maintenance),
     /// Plan, start, watch and steer jobs that fill the lake with history.
     Backfill(Backfill),
     /// List the ledgers that are missing between the first and the last stored one, by the exit code too.

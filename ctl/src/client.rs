@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use lake_proto::v1::{
     backfill_service_client::BackfillServiceClient, config_service_client::ConfigServiceClient,
     control_service_client::ControlServiceClient, doctor_service_client::DoctorServiceClient,
+    event_service_client::EventServiceClient, maintenance_service_client::MaintenanceServiceClient,
     network_service_client::NetworkServiceClient, query_service_client::QueryServiceClient,
     verify_service_client::VerifyServiceClient,
 };
@@ -74,6 +75,20 @@ pub(crate) async fn config(connection: &Connection) -> Result<ConfigServiceClien
 pub(crate) async fn doctor(connection: &Connection) -> Result<DoctorServiceClient<Channel>, Failure> {
     let channel = connect(&socket_path(connection)).await?;
     Ok(DoctorServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// A client of the event service.
+pub(crate) async fn events(connection: &Connection) -> Result<EventServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(EventServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// A client of the maintenance service.
+pub(crate) async fn maintenance(
+    connection: &Connection,
+) -> Result<MaintenanceServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(MaintenanceServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
 /// A client of the verify service.

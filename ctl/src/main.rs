@@ -40,6 +40,8 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Reload(reload) => cmd::config::reload(&args.connection, &reload).await,
         Command::Config(config) => cmd::config::run(&args.connection, config.verb).await,
         Command::LogLevel(level) => cmd::config::log_level(&args.connection, level).await,
+        Command::Events(events) => cmd::events::run(&args.connection, events).await,
+        Command::Maintenance(maintenance) => cmd::maintenance::run(&args.connection, maintenance.verb).await,
         Command::Backfill(backfill) => cmd::backfill::run(&args.connection, backfill.verb).await,
         Command::Gaps(gaps) => cmd::gaps::list(&args.connection, gaps).await,
         Command::Repair(repair) => cmd::gaps::repair(&args.connection, repair).await,

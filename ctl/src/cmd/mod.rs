@@ -3,8 +3,10 @@
 pub(crate) mod backfill;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod events;
 pub(crate) mod gaps;
 pub(crate) mod health;
+pub(crate) mod maintenance;
 pub(crate) mod networks;
 pub(crate) mod query;
 pub(crate) mod schema;

@@ -23,10 +23,13 @@ use crate::{
     config::{ConfigError, Configuration, RunTime, Settings},
     control::{self, ControlError, ControlSocket, InheritedSocket, Served},
     event,
+    feed::{self, Feed},
     lake::{
-        EncodingSettings, Lake, LakeError, LakeSettings, MaintenanceSettings, QueueSettings, extension_files,
+        EncodingSettings, Lake, LakeError, LakeSettings, Maintenance, MaintenanceSettings, QueueSettings,
+        extension_files,
     },
     limits::Limits,
+    metrics::{self, Exporter, ListenError, OtlpError},
     networks::{self, Networks, ReadAhead},
     pipeline::{AtWork, RowSettings, Shared},
     query::{Prepared, QueryExecutor, QuerySettings},
@@ -69,6 +72,7 @@ impl From<ControlError> for AppError {
             ControlError::Bind { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
                 Exit::Permission
             }
+            ControlError::Describe { .. } => Exit::Internal,
             ControlError::Bind { .. } | ControlError::Inherited { .. } | ControlError::Serve { .. } => {
                 Exit::Io
             }
@@ -217,7 +221,8 @@ pub async fn run(
     let prepared = queries.await.map_err(|error| AppError::new(Exit::Internal, error))??;
     let query = QueryExecutor::attach(prepared, query_settings(&settings, lake.path(), lake.extensions()))
         .map_err(|error| AppError::new(Exit::Internal, chain(&error)))?;
-    let parts = Changeable { networks: networks.clone(), query: query.clone(), level };
+    let feed = Arc::new(Feed::default());
+    let parts = Changeable { networks: networks.clone(), query: query.clone(), level, feed: feed.clone() };
     let reloader = Arc::new(Reloader::new(&read, &settings, parts));
     let socket = match inherited {
         Some(inherited) => inherited.listen()?,
@@ -236,10 +241,16 @@ pub async fn run(
             verifier: Some(verifier),
             networks: Some(networks.clone()),
             reloader: Some(reloader.clone()),
+            feed: Some(feed.clone()),
+            lake: Some(lake.clone()),
         },
         serving.clone(),
     ));
 
+    let exporter = show_metrics(&settings, &status, &lake, &serving).await?;
+    let happening =
+        feed::Watched { lake: lake.clone(), networks: networks.clone(), backfill: backfill.clone() };
+    tokio::spawn(feed::watch(feed, happening, serving.clone()));
     let maintenance = lake.start_maintenance()?;
     let sweeping = lake.clone();
     let sweep = tokio::task::spawn_blocking(move || tidy(&sweeping));
@@ -258,12 +269,8 @@ pub async fn run(
     let drained = drain(patience, reloads, &backfill, &networks).await;
     serving.cancel();
     ended(server, told, sweep).await;
-    tokio::task::spawn_blocking(move || {
-        drop(maintenance);
-        lake.close(CLOSE_DEADLINE)
-    })
-    .await
-    .map_err(|error| AppError::new(Exit::Internal, error))??;
+    let closed = tokio::task::spawn_blocking(move || close(&lake, maintenance, exporter));
+    closed.await.map_err(|error| AppError::new(Exit::Internal, error))??;
     tracing::info!(target: event::STOPPED, "stopped");
     if !drained {
         return Err(AppError::new(
@@ -272,6 +279,15 @@ pub async fn run(
         ));
     }
     Ok(())
+}
+
+/// Ends what only blocking calls end.
+fn close(lake: &Lake, maintenance: Maintenance, exporter: Option<Exporter>) -> Result<(), LakeError> {
+    drop(maintenance);
+    if let Some(exporter) = exporter {
+        exporter.stop();
+    }
+    lake.close(CLOSE_DEADLINE)
 }
 
 /// Commits what is in flight, for at most so long. Says whether that was all.
@@ -295,6 +311,34 @@ async fn drain(
         tracing::warn!(target: event::NOT_DRAINED, after = ?patience, "not all in flight was committed in time");
     }
     drained
+}
+
+impl From<ListenError> for AppError {
+    fn from(error: ListenError) -> Self {
+        match error {
+            ListenError::Unix(error) => {
+                let Self { exit, message } = Self::from(error);
+                Self { exit, message: format!("metrics.listen: {message}") }
+            }
+            ListenError::Tcp { .. } => Self::new(Exit::Io, error),
+        }
+    }
+}
+
+/// Shows and sends metrics where the settings say so.
+async fn show_metrics(
+    settings: &Settings,
+    status: &Arc<AppStatus>,
+    lake: &Lake,
+    serving: &CancellationToken,
+) -> Result<Option<Exporter>, AppError> {
+    if let Some(address) = &settings.metrics.listen {
+        let listener = metrics::Listener::bind(address).await?;
+        tracing::info!("metrics are shown at {}", listener.place());
+        tokio::spawn(listener.serve(status.clone(), serving.clone()));
+    }
+    Exporter::start(settings.metrics.otlp.as_deref(), status.clone(), &lake.queue())
+        .map_err(|error: OtlpError| AppError::new(Exit::Config, error))
 }
 
 /// Waits for what ends by itself once nothing is served any more, and says what of it went wrong.

@@ -10,6 +10,7 @@ use lake_core::LedgerSeq;
 use crate::{
     backfill::Backfill,
     lake::{Damage, Lacking, Lake, RangeSet},
+    metrics::{Figures, FiguresSource, NetworkFigures, ProcessFigures},
     networks::Networks,
     pipeline::{NetworkProgress, NetworkState as PipelineState, NetworkTask},
     status::{
@@ -77,7 +78,7 @@ impl AppStatus {
             },
             stored: StoredCounts { ledgers: Some(coverage.count()), ..StoredCounts::default() },
             verified_ledgers: progress.ledgers,
-            failed_ledgers: u64::from(matches!(progress.state, PipelineState::Stopped(_))),
+            failed_ledgers: progress.failed_checks + self.backfill.figures(task.name.as_str()).failed_checks,
             ledgers_per_second: progress.recent_rate(now),
             gaps: gaps.ranges().count() as u64,
             unattended_gaps: gaps.without_all(&attention.filling).ranges().count() as u64,
@@ -193,6 +194,34 @@ impl StatusSource for AppStatus {
                 last_error: maintenance.last_error.map(|(at, message)| LastError { message, at: wall(at) }),
             },
             taken_at: SystemTime::now(),
+        }
+    }
+}
+
+impl FiguresSource for AppStatus {
+    fn figures(&self) -> Figures {
+        let queue = self.lake.queue().stats();
+        let (tasks, now) = (self.networks.tasks(), Instant::now());
+        let more = |task: &NetworkTask| {
+            let progress = task.progress.get();
+            NetworkFigures {
+                rows: progress.rows,
+                traffic: task.source.traffic(),
+                retries: progress.retries,
+                failed_checks: progress.failed_checks,
+                jobs: self.backfill.figures(task.name.as_str()),
+            }
+        };
+        Figures {
+            status: Status {
+                networks: tasks.iter().map(|task| self.network(task, now)).collect(),
+                ..self.status()
+            },
+            networks: tasks.iter().map(more).collect(),
+            wait: queue.wait,
+            commit: queue.write,
+            maintenance: self.lake.maintenance_stats(),
+            process: ProcessFigures::read(self.lake.path()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use lake_core::LedgerRange;
 
-use super::{BackfillError, Gap, GapView, job::Record, state_word};
+use super::{BackfillError, Gap, GapView, job::Record};
 use crate::lake::{Damage, Lake, NetworkName, RangeSet};
 
 /// Reads the lake again and tells what is missing and what is damaged, ascending.
@@ -67,7 +67,7 @@ fn by_jobs(gap: LedgerRange, records: &[&Record]) -> Option<String> {
     let wanted = || {
         let wants = |record: &&&Record| record.state.is_open() && record.wanted().overlap(gap).is_some();
         let record = records.iter().find(wants)?;
-        Some(format!("wanted by job {}, which is {}", record.id, state_word(record.state)))
+        Some(format!("wanted by job {}, which is {}", record.id, record.state.word()))
     };
     parked.or_else(wanted)
 }

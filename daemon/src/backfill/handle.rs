@@ -16,6 +16,7 @@ use super::{
     job::{Record, Workers},
     plan,
     store::{JobStore, StoreError},
+    view::JobFigures,
 };
 use crate::{lake::RangeSet, pipeline::Chunk};
 
@@ -51,6 +52,8 @@ struct Now {
     limited_by: &'static str,
     bytes: u64,
     stored: u64,
+    retries: u64,
+    failed_checks: u64,
     /// Chunks that are done with, and all that were planned.
     chunks: (u64, u64),
     /// Ledgers worked at some moments, for the rate.
@@ -204,6 +207,23 @@ impl Job {
         now.marks.clear();
     }
 
+    /// Ledgers failed a check.
+    pub(super) fn failed_check(&self) {
+        self.now().failed_checks += 1;
+    }
+
+    /// Adds what it did in this process.
+    pub(super) fn count(&self, figures: &mut JobFigures) {
+        let now = self.now();
+        figures.chunks_done += now.chunks.0;
+        figures.chunks_planned += now.chunks.1;
+        figures.workers += u64::from(now.workers);
+        figures.ledgers += now.stored;
+        figures.bytes += now.bytes;
+        figures.retries += now.retries;
+        figures.failed_checks += now.failed_checks;
+    }
+
     /// What it is doing now.
     pub(super) fn activity(&self) -> Activity {
         let done = self.ledgers_done();
@@ -248,7 +268,9 @@ impl Now {
 impl Active<'_> {
     /// Says why the chunk waits before it tries again; nothing when it tries.
     pub(super) fn retries(&self, why: String) {
-        if let Some(chunk) = self.job.now().active.get_mut(&self.start) {
+        let mut now = self.job.now();
+        now.retries += u64::from(!why.is_empty());
+        if let Some(chunk) = now.active.get_mut(&self.start) {
             chunk.retrying = why;
         }
     }

@@ -34,6 +34,20 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Paused, Self::Finished, Self::Cancelled, Self::Stopped];
+
+    /// Its name, as it is shown.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// Whether the job still wants its ledgers.
     pub const fn is_open(self) -> bool {
         match self {

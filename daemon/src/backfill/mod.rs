@@ -40,7 +40,7 @@ pub use job::{Event, JobState, Parked, Record, Span, Workers};
 pub use plan::{ChunkRules, Density};
 pub use run::MAX_WORKERS;
 pub use store::StoreError;
-pub use view::{Attention, Gap, GapView, JobView};
+pub use view::{Attention, Gap, GapView, JobFigures, JobView};
 
 /// Which ledgers a job wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -441,7 +441,7 @@ impl Backfill {
         let job = self.job(id)?;
         let is = job.record().state;
         if !from.contains(&is) {
-            return Err(BackfillError::State { id, state: state_word(is), hint: hint(is) });
+            return Err(BackfillError::State { id, state: is.word(), hint: hint(is) });
         }
         // Durable before it takes effect: a crash in between must not bring the job back to life.
         job.change(|record| record.become_(state, what))?;
@@ -465,11 +465,7 @@ impl Backfill {
         let record = job.record();
         let is_over = record.state == JobState::Finished && record.parked.is_empty();
         if matches!(record.state, JobState::Running | JobState::Cancelled) || is_over {
-            return Err(BackfillError::State {
-                id,
-                state: state_word(record.state),
-                hint: hint(record.state),
-            });
+            return Err(BackfillError::State { id, state: record.state.word(), hint: hint(record.state) });
         }
         let task = self.network(&record.network)?;
         if !record.state.is_open() {
@@ -509,6 +505,27 @@ impl Backfill {
         let jobs = self.jobs();
         let of_jobs = jobs.values().map(|entry| entry.job.chunks());
         of_jobs.fold((0, 0), |(done, all), (of_job, planned)| (done + of_job, all + planned))
+    }
+
+    /// The records of all jobs, oldest first.
+    pub fn records(&self) -> Vec<Record> {
+        self.jobs().values().map(|entry| entry.job.record()).collect()
+    }
+
+    /// What the jobs of a network did in this process.
+    pub fn figures(&self, network: &str) -> JobFigures {
+        let mut figures = JobFigures::default();
+        let history = self.networks().iter().find(|history| history.task.name.as_str() == network).cloned();
+        figures.traffic = history.map(|history| history.task.source.traffic()).unwrap_or_default();
+        for entry in self.jobs().values() {
+            let record = entry.job.record();
+            if record.network == network {
+                let states = JobState::ALL.iter().zip(&mut figures.jobs);
+                states.filter(|(state, _)| **state == record.state).for_each(|(_, jobs)| *jobs += 1);
+                entry.job.count(&mut figures);
+            }
+        }
+        figures
     }
 
     /// What the jobs of a network mean for its health.
@@ -568,16 +585,6 @@ fn check_workers(workers: Workers) -> Result<(), BackfillError> {
     match workers {
         Workers::Fixed(count) if !(1..=MAX_WORKERS).contains(&count) => Err(BackfillError::Workers(count)),
         Workers::Fixed(_) | Workers::Auto => Ok(()),
-    }
-}
-
-const fn state_word(state: JobState) -> &'static str {
-    match state {
-        JobState::Running => "running",
-        JobState::Paused => "paused",
-        JobState::Finished => "finished",
-        JobState::Cancelled => "cancelled",
-        JobState::Stopped => "stopped",
     }
 }
 

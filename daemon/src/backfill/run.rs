@@ -347,7 +347,10 @@ async fn store(round: &Round, work: Work) {
                 }
                 active.retries(String::new());
             }
-            Class::Corrupt => return park(round, work, &error),
+            Class::Corrupt => {
+                job.failed_check();
+                return park(round, work, &error);
+            }
             Class::Stop => return round.give_up(error.to_string()),
         }
     }

@@ -2,8 +2,11 @@
 
 use lake_core::{LedgerRange, LedgerSeq};
 
-use super::{handle::Activity, job::Record};
-use crate::lake::RangeSet;
+use super::{
+    handle::Activity,
+    job::{JobState, Record},
+};
+use crate::{lake::RangeSet, source::Traffic};
 
 /// A job with what it is doing.
 #[derive(Clone, Debug)]
@@ -45,4 +48,27 @@ pub struct Attention {
     pub filling: RangeSet,
     /// The first job that only an operator can let go on, and why.
     pub stopped: Option<String>,
+}
+
+/// What the jobs of a network did in this process, and where they stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobFigures {
+    /// Jobs by their state, in the order of [`JobState::ALL`].
+    pub jobs: [u64; JobState::ALL.len()],
+    /// Chunks that running jobs are done with.
+    pub chunks_done: u64,
+    /// Chunks that running jobs planned.
+    pub chunks_planned: u64,
+    /// Workers at work.
+    pub workers: u64,
+    /// Ledgers stored.
+    pub ledgers: u64,
+    /// Bytes of files committed.
+    pub bytes: u64,
+    /// Chunks that were tried again.
+    pub retries: u64,
+    /// Chunks that failed a check.
+    pub failed_checks: u64,
+    /// What the source of the history was asked for.
+    pub traffic: Traffic,
 }

@@ -29,6 +29,8 @@ section!(
         maintenance: MaintenanceFile,
         control: ControlFile,
         query: QueryFile,
+        metrics: MetricsFile,
+        telemetry: TelemetryFile,
         log: LogFile,
         shutdown_timeout: DurationText,
     }
@@ -59,6 +61,8 @@ section!(QueryFile {
     max_rows: u64,
     max_concurrent: usize
 });
+section!(MetricsFile { listen: String });
+section!(TelemetryFile { otlp: String });
 section!(LogFile { level: String, format: String });
 section!(NetworkFile {
     name: String,

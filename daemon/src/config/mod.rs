@@ -8,6 +8,7 @@ mod file;
 mod inputs;
 mod layers;
 mod level;
+mod metrics;
 mod run_time;
 mod settings;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use error::ConfigError;
 pub use inputs::{Configuration, Inputs};
 pub use layers::{Layers, Origin};
 pub use level::log_filter;
+pub use metrics::{MetricsAddress, MetricsSection};
 pub use run_time::{NetworkDefinition, RunTime};
 pub use settings::{
     BatchSettings, LakeSection, LogFormat, LogSettings, MaintenanceSection, NetworkSettings, QuerySection,

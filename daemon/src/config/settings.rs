@@ -5,11 +5,12 @@ use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 use super::{
     error::ConfigError,
     file::{
-        BackfillFile, ConfigFile, LakeFile, LogFile, MaintenanceFile, NetworkFile, QueryFile, SourceFile,
-        StampsFile,
+        BackfillFile, ConfigFile, LakeFile, LogFile, MaintenanceFile, MetricsFile, NetworkFile, QueryFile,
+        SourceFile, StampsFile, TelemetryFile,
     },
     layers::Layers,
     level::log_filter,
+    metrics::{self, MetricsSection},
     value::{DurationText, StartText},
 };
 
@@ -36,6 +37,8 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Limits of queries.
     pub query: QuerySection,
+    /// Metrics.
+    pub metrics: MetricsSection,
     /// Logging.
     pub log: LogSettings,
     /// Deadline of an orderly stop.
@@ -272,6 +275,8 @@ impl Settings {
             maintenance,
             control,
             query,
+            metrics,
+            telemetry,
             log,
             shutdown_timeout,
         } = file;
@@ -297,6 +302,7 @@ impl Settings {
             maintenance: maintenance_section(&get, &maintenance.unwrap_or_default())?,
             socket: get.text("control.socket", control.socket)?.into(),
             query: query_section(&get, &query.unwrap_or_default())?,
+            metrics: metrics_section(&get, metrics.unwrap_or_default(), telemetry.unwrap_or_default())?,
             log: log_settings(&get, log.unwrap_or_default())?,
             shutdown_timeout: get.positive("shutdown_timeout", shutdown_timeout.map(|d| d.0))?,
         };
@@ -444,6 +450,19 @@ fn query_section(get: &Required<'_>, query: &QueryFile) -> Result<QuerySection, 
         timeout: get.positive("query.timeout", query.timeout.map(|d| d.0))?,
         max_rows: get.in_range("query.max_rows", query.max_rows, 1, u64::MAX)?,
         max_concurrent: get.in_range("query.max_concurrent", query.max_concurrent, 1, 1024)?,
+    })
+}
+
+fn metrics_section(
+    get: &Required<'_>,
+    metrics: MetricsFile,
+    telemetry: TelemetryFile,
+) -> Result<MetricsSection, ConfigError> {
+    let (listen, otlp) = ("metrics.listen", "telemetry.otlp");
+    let wrong = |key: &'static str| move |message| get.invalid(key, message);
+    Ok(MetricsSection {
+        listen: metrics::address(&get.value(listen, metrics.listen)?).map_err(wrong(listen))?,
+        otlp: metrics::collector(&get.value(otlp, telemetry.otlp)?).map_err(wrong(otlp))?,
     })
 }
 

@@ -59,4 +59,12 @@ pub enum ControlError {
         /// The reason.
         source: tonic::transport::Error,
     },
+    /// The calls cannot be described to tools.
+    #[error("cannot describe the calls at {path}: the program was built wrongly")]
+    Describe {
+        /// The socket.
+        path: PathBuf,
+        /// What is wrong.
+        source: tonic_reflection::server::Error,
+    },
 }

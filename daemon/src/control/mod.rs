@@ -8,8 +8,10 @@ mod backfill_service;
 mod config_service;
 mod doctor_service;
 mod error;
+mod event_service;
 mod guard;
 mod inherited;
+mod maintenance_service;
 mod network_service;
 mod peer;
 mod query_service;
@@ -17,6 +19,7 @@ mod reason;
 mod rpcs;
 mod service;
 mod socket;
+mod standard;
 mod status_code;
 mod ticks;
 mod translate;
@@ -28,31 +31,37 @@ use futures::{Stream, StreamExt, stream};
 use lake_proto::v1::{
     backfill_service_server::BackfillServiceServer, config_service_server::ConfigServiceServer,
     control_service_server::ControlServiceServer, doctor_service_server::DoctorServiceServer,
+    event_service_server::EventServiceServer, maintenance_service_server::MaintenanceServiceServer,
     network_service_server::NetworkServiceServer, query_service_server::QueryServiceServer,
     verify_service_server::VerifyServiceServer,
 };
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tonic_health::pb::health_server::HealthServer;
 
 use crate::{
-    backfill::Backfill, networks::Networks, query::QueryExecutor, reload::Reloader, status::StatusSource,
-    verify::Verifier,
+    backfill::Backfill, feed::Feed, lake::Lake, networks::Networks, query::QueryExecutor, reload::Reloader,
+    status::StatusSource, verify::Verifier,
 };
 use access::Authority;
 use backfill_service::Backfills;
 use config_service::ConfigCalls;
 use doctor_service::DoctorCalls;
+use event_service::Events;
 use guard::Gate;
+use maintenance_service::Maintains;
 use network_service::NetworkCalls;
 use peer::PeerStream;
 use query_service::Queries;
 use service::Control;
+use standard::Healths;
 use verify_service::Verifies;
 
 pub use error::ControlError;
 pub use inherited::InheritedSocket;
 pub use socket::ControlSocket;
+pub(crate) use socket::SocketFile;
 
 /// Largest request that is read, in bytes: a statement and some air.
 const MAX_REQUEST_BYTES: usize = 1024 * 1024;
@@ -75,6 +84,10 @@ pub struct Served {
     pub verifier: Option<Arc<Verifier>>,
     /// Its networks.
     pub networks: Option<Arc<Networks>>,
+    /// What happens.
+    pub feed: Option<Arc<Feed>>,
+    /// The lake, for its maintenance.
+    pub lake: Option<Arc<Lake>>,
     /// Its configuration.
     pub reloader: Option<Arc<Reloader>>,
 }
@@ -106,6 +119,12 @@ pub async fn serve_on(
     shutdown: CancellationToken,
 ) -> Result<(), ControlError> {
     let (listener, file) = socket.into_parts();
+    let place = file.as_ref().map_or_else(|| "the inherited socket".into(), |file| file.path().to_owned());
+    let undescribed = |error| ControlError::Describe { path: place.clone(), source: error };
+    let reflection = standard::described().build_v1().map_err(undescribed)?;
+    let older_reflection = standard::described().build_v1alpha().map_err(undescribed)?;
+    let health = HealthServer::new(Healths::new(status.clone(), shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
     let control = ControlServiceServer::new(Control::new(status, shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let queries = QueryServiceServer::new(Queries::new(query, shutdown.clone()))
@@ -120,6 +139,10 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let config = ConfigServiceServer::new(ConfigCalls::new(served.reloader))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let events = EventServiceServer::new(Events::new(served.feed, shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let maintenance = MaintenanceServiceServer::new(Maintains::new(served.lake))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
     let authority = Arc::new(Authority::system());
     let serving = Server::builder()
         .layer(Gate::new(authority.clone()))
@@ -131,6 +154,11 @@ pub async fn serve_on(
         .add_service(networks)
         .add_service(config)
         .add_service(doctor)
+        .add_service(events)
+        .add_service(maintenance)
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(older_reflection)
         .serve_with_incoming_shutdown(
             accepted(listener, authority, shutdown.clone()),
             settled(shutdown.clone()),
@@ -146,9 +174,8 @@ pub async fn serve_on(
             Ok(())
         }
     };
-    let path = file.as_ref().map_or_else(|| "the inherited socket".into(), |file| file.path().to_owned());
     drop(file);
-    served.map_err(|source| ControlError::Serve { path, source })
+    served.map_err(|source| ControlError::Serve { path: place, source })
 }
 
 /// Connections until `shutdown`. Those that come later wait in the socket, for the next process if it is inherited.

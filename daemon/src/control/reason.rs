@@ -96,6 +96,10 @@ reasons! {
     QueryTimeout = "QUERY_TIMEOUT", DeadlineExceeded, "ask for less, or raise query.timeout";
     /// The caller went away.
     Cancelled = "CANCELLED", Cancelled, "call again";
+    /// Events after the given number are not kept.
+    EventsGone = "EVENTS_GONE", OutOfRange, "see how things stand now (lakectl status), and watch without --since";
+    /// The caller reads more slowly than things happen.
+    TooSlow = "TOO_SLOW", ResourceExhausted, "see how things stand now (lakectl status), and read faster";
     /// The daemon was told not to do this.
     NotServed = "NOT_SERVED", Unavailable, "ask another daemon";
     /// The daemon stops.

@@ -83,12 +83,37 @@ pub(super) const RPCS: &[Rpc] = rpcs! {
     ConfigService.ReloadConfig(ReloadConfigRequest): Change, SLOW;
     ConfigService.SetLogLevel(SetLogLevelRequest): Change, QUICK;
     DoctorService.Diagnose(DiagnoseRequest): Read, SLOW;
+    EventService.WatchEvents(WatchEventsRequest): Read, QUICK;
+    MaintenanceService.GetMaintenance(GetMaintenanceRequest): Read, QUICK;
+    MaintenanceService.RunMaintenance(RunMaintenanceRequest): Change, SLOW;
     VerifyService.Verify(VerifyRequest): Change, SLOW;
 };
 
+/// A call that is not ours: whatever it is, it only looks.
+macro_rules! looking {
+    ($($path:literal),*) => {
+        &[$(Rpc {
+            path: $path,
+            permission: Permission::Read,
+            deadline: QUICK,
+            #[cfg(test)]
+            input: "",
+            arguments: arguments::<()>,
+        }),*]
+    };
+}
+
+/// The standard calls: health and reflection.
+pub(super) const STANDARD: &[Rpc] = looking![
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+];
+
 /// The call of this path.
 pub(super) fn find(path: &str) -> Option<&'static Rpc> {
-    RPCS.iter().find(|rpc| rpc.path == path)
+    RPCS.iter().chain(STANDARD).find(|rpc| rpc.path == path)
 }
 
 #[cfg(test)]
@@ -127,6 +152,10 @@ mod tests {
             )
         };
         let expected: Vec<String> = RPCS.iter().map(rows).collect();
+        for rpc in STANDARD {
+            assert_eq!(rpc.permission, Permission::Read);
+            assert!(manual.contains(&format!("`{}`", rpc.path.trim_start_matches('/'))), "{}", rpc.path);
+        }
         let written: Vec<&str> = manual.lines().filter(|line| line.contains("Service` | `")).collect();
         assert_eq!(written, expected, "packaging/doc/control.md");
     }

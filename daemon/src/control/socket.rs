@@ -28,7 +28,7 @@ pub struct ControlSocket {
 
 /// The file of a socket; removed on drop if it is still the same one.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
 }
@@ -40,6 +40,11 @@ impl ControlSocket {
     /// [`ControlError::PathTooLong`], [`ControlError::BadPath`], [`ControlError::InUse`],
     /// [`ControlError::NotASocket`], [`ControlError::Bind`].
     pub async fn bind(path: &Path) -> Result<Self, ControlError> {
+        Self::bind_as(path, MODE).await
+    }
+
+    /// The same with another mode.
+    pub(crate) async fn bind_as(path: &Path, mode: u32) -> Result<Self, ControlError> {
         let bytes = path.as_os_str().len();
         if bytes > MAX_PATH_BYTES {
             return Err(ControlError::PathTooLong { path: path.to_owned(), bytes, limit: MAX_PATH_BYTES });
@@ -60,7 +65,7 @@ impl ControlSocket {
         }
         remove_if_there(&temporary).map_err(failed("prepare"))?;
         let listener = UnixListener::bind(&temporary).map_err(failed("bind"))?;
-        let placed = place(&temporary, path);
+        let placed = place(&temporary, path, mode);
         if placed.is_err() {
             remove_if_there(&temporary).map_err(failed("clean up"))?;
         }
@@ -78,14 +83,14 @@ impl ControlSocket {
         Self { listener, file: None }
     }
 
-    pub(super) fn into_parts(self) -> (UnixListener, Option<SocketFile>) {
+    pub(crate) fn into_parts(self) -> (UnixListener, Option<SocketFile>) {
         (self.listener, self.file)
     }
 }
 
 /// Sets the mode and moves the socket to its name, unless something is there. Gives device and inode.
-fn place(temporary: &Path, path: &Path) -> io::Result<(u64, u64)> {
-    fs::set_permissions(temporary, fs::Permissions::from_mode(MODE))?;
+fn place(temporary: &Path, path: &Path, mode: u32) -> io::Result<(u64, u64)> {
+    fs::set_permissions(temporary, fs::Permissions::from_mode(mode))?;
     let identity = identity(temporary)?;
     match renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RenameFlags::RENAME_NOREPLACE) {
         Ok(()) => {}

@@ -4,8 +4,8 @@ use tonic::Status;
 
 use super::reason::{Reason, refuse};
 use crate::{
-    backfill::BackfillError, lake::LakeError, networks::NetworkError, query::QueryError, reload::ReloadError,
-    verify::VerifyError,
+    backfill::BackfillError, feed::Gone, lake::LakeError, networks::NetworkError, query::QueryError,
+    reload::ReloadError, verify::VerifyError,
 };
 
 /// The status of a failed query. The message is the error's own; causes follow it, one per line.
@@ -95,6 +95,31 @@ pub(super) fn no_config() -> Status {
 /// The daemon has no networks that change.
 pub(super) fn no_networks() -> Status {
     refuse(Reason::NotServed, "this daemon's networks do not change")
+}
+
+/// The daemon tells no events.
+pub(super) fn no_events() -> Status {
+    refuse(Reason::NotServed, "this daemon tells no events")
+}
+
+/// Events that a caller wants to go on after are not kept any more.
+pub(super) fn events_gone(gone: &Gone) -> Status {
+    refuse(Reason::EventsGone, gone.to_string())
+}
+
+/// Events are gone before a caller read them.
+pub(super) fn too_slow(gone: &Gone) -> Status {
+    refuse(Reason::TooSlow, format!("the stream was read too slowly: {gone}"))
+}
+
+/// The daemon does no maintenance.
+pub(super) fn no_maintenance() -> Status {
+    refuse(Reason::NotServed, "this daemon does no maintenance")
+}
+
+/// Maintenance that was asked for failed.
+pub(super) fn maintenance_failed(error: &str) -> Status {
+    refuse(Reason::Storage, format!("maintenance failed: {error}"))
 }
 
 /// The daemon was told not to do backfills.

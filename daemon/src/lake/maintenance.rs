@@ -16,7 +16,7 @@ use super::{
     error::LakeError,
     merge::MergeReport,
     open::Lake,
-    queue::Timing,
+    timing::Timing,
 };
 
 /// How often the timer looks whether something is due.
@@ -31,6 +31,8 @@ const CLEAN_STEP: usize = 100;
 pub struct MaintenanceStats {
     /// Runs of any kind.
     pub runs: u64,
+    /// Those of them that failed.
+    pub failures: u64,
     /// When the last one ended.
     pub last_run_at: Option<Instant>,
     /// Swaps of small files for a larger one per table.
@@ -53,6 +55,10 @@ pub struct MaintenanceStats {
     pub wal_checkpoints: u64,
     /// When the last one ended.
     pub last_wal_checkpoint_at: Option<Instant>,
+    /// Times that it was asked for.
+    pub asked: u64,
+    /// Those of them that are done with.
+    pub answered: u64,
     /// The last failure and when it was.
     pub last_error: Option<(Instant, String)>,
 }
@@ -92,6 +98,13 @@ impl Lake {
     /// What maintenance did so far.
     pub fn maintenance_stats(&self) -> MaintenanceStats {
         self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the timer to do all of it now. It is done once [`MaintenanceStats::answered`] is the returned number.
+    pub fn ask_maintenance(&self) -> u64 {
+        let mut stats = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+        stats.asked = stats.asked.saturating_add(1);
+        stats.asked
     }
 
     /// Expires old snapshots and deletes files that no snapshot needs any more, in small steps. Blocks.
@@ -152,6 +165,7 @@ impl Lake {
             stats.runs = stats.runs.saturating_add(1);
             stats.last_run_at = Some(now);
             if let Err(error) = result {
+                stats.failures = stats.failures.saturating_add(1);
                 stats.last_error = Some((now, format!("{what}: {error}")));
             }
         });
@@ -197,12 +211,14 @@ fn tick(lake: &Lake, timers: &mut Timers, stopped: &dyn Fn() -> bool) {
     let fresh = written.saturating_sub(timers.merged_commits);
     let due = |interval: Option<Duration>, since: Instant| interval.is_some_and(|i| since.elapsed() >= i);
     let small = timers.small_files.saturating_add(fresh);
-    if settings.merge
+    let stats = lake.maintenance_stats();
+    let asked = stats.asked > stats.answered;
+    let is_wanted = settings.merge
         && fresh > 0
         && (settings.merge_every_commits.is_some_and(|n| fresh >= n)
             || settings.merge_small_files.is_some_and(|n| small >= n && fresh >= n.div_ceil(10))
-            || due(settings.merge_interval, timers.merged_at))
-    {
+            || due(settings.merge_interval, timers.merged_at));
+    if asked || is_wanted {
         timers.merged_commits = written;
         timers.merged_at = Instant::now();
         let merged = lake.merge(stopped).map(|report| {
@@ -211,11 +227,11 @@ fn tick(lake: &Lake, timers: &mut Timers, stopped: &dyn Fn() -> bool) {
         });
         lake.note_run("merge", merged);
     }
-    if due(Some(settings.expire_interval), timers.expired_at) {
+    if asked || due(Some(settings.expire_interval), timers.expired_at) {
         timers.expired_at = Instant::now();
         lake.note_run("expire and clean", lake.expire_and_clean(stopped));
     }
-    if due(Some(settings.wal_interval), timers.wal_at) {
+    if asked || due(Some(settings.wal_interval), timers.wal_at) {
         timers.wal_at = Instant::now();
         let done = lake.keeper().checkpoint(false).map(|_| {
             lake.note(|stats| {
@@ -229,6 +245,9 @@ fn tick(lake: &Lake, timers: &mut Timers, stopped: &dyn Fn() -> bool) {
         if let Err(error) = lake.keeper().ping() {
             lake.note_run("keeper", Err(error));
         }
+    }
+    if asked {
+        lake.note(|now| now.answered = stats.asked);
     }
 }
 

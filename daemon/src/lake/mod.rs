@@ -31,6 +31,7 @@ mod replace;
 mod settings;
 mod shadow;
 mod sweep;
+mod timing;
 
 pub use batch::{Commit, Lane, NetworkName, NetworkSpec, OnlyTables, SealedBatch, SealedFile, WriteBatch};
 pub use committer::Watermark;
@@ -48,9 +49,10 @@ pub use lineage::{LINEAGE, LINEAGE_TABLE};
 pub use maintenance::{Maintenance, MaintenanceStats};
 pub use merge::MergeReport;
 pub use open::Lake;
-pub use queue::{QueueStats, Timing, WriteQueue};
+pub use queue::{Observer, QueueStats, WriteQueue};
 pub use replace::Held;
 pub use settings::{EncodingSettings, LakeSettings, MaintenanceSettings, QueueSettings};
 pub use sweep::{FileCheck, SweepReport};
+pub use timing::{BOUNDS, Timing};
 
 pub use lake_core::schema::LEDGERS_TABLE;

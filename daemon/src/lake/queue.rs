@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -17,6 +17,7 @@ use super::{
     committer::Committer,
     error::LakeError,
     settings::QueueSettings,
+    timing::Timing,
 };
 
 /// After this time a batch of the backfill lane goes before live ones, at most one in that time: live batches that never
@@ -62,33 +63,6 @@ pub struct QueueStats {
     pub locked_since: Option<Instant>,
 }
 
-/// A measured duration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timing {
-    /// Measurements.
-    pub count: u64,
-    /// Sum of all.
-    pub total: Duration,
-    /// Largest.
-    pub max: Duration,
-    /// Newest.
-    pub last: Duration,
-}
-
-impl Timing {
-    /// The mean; zero without measurements.
-    pub fn average(&self) -> Duration {
-        u32::try_from(self.count).ok().and_then(|n| self.total.checked_div(n)).unwrap_or_default()
-    }
-
-    pub(crate) fn add(&mut self, took: Duration) {
-        self.count = self.count.saturating_add(1);
-        self.total = self.total.saturating_add(took);
-        self.max = self.max.max(took);
-        self.last = took;
-    }
-}
-
 /// Work for the committer other than batches: short, and never many at once.
 pub(crate) type Task = Box<dyn FnOnce(&mut Committer) + Send>;
 
@@ -99,6 +73,9 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<Result<Commit, LakeError>>,
     _space: Vec<OwnedSemaphorePermit>,
 }
+
+/// Is told of each finished batch how long it waited and, if it was committed, how long that took. It must not wait.
+pub type Observer = Box<dyn Fn(Duration, Option<Duration>) + Send + Sync>;
 
 /// What the committer does next.
 pub(crate) enum Next {
@@ -142,6 +119,7 @@ impl State {
 pub(crate) struct QueueShared {
     state: Mutex<State>,
     wake: Condvar,
+    observer: OnceLock<Observer>,
     space: Arc<Semaphore>,
     backfill_space: Arc<Semaphore>,
     byte_space: Arc<Semaphore>,
@@ -168,6 +146,7 @@ impl WriteQueue {
         let shared = QueueShared {
             state: Mutex::new(State { stats, ..State::default() }),
             wake: Condvar::new(),
+            observer: OnceLock::new(),
             space: Arc::new(Semaphore::new(batches)),
             backfill_space: Arc::new(Semaphore::new(batches - reserved)),
             byte_space: Arc::new(Semaphore::new(usize::try_from(byte_permits).unwrap_or(1))),
@@ -197,6 +176,13 @@ impl WriteQueue {
     /// Where the queue stands.
     pub fn stats(&self) -> QueueStats {
         self.shared.lock().stats.clone()
+    }
+
+    /// Tells `observer` of every batch from now on; only the first one counts.
+    pub fn observe(&self, observer: Observer) {
+        if self.shared.observer.set(observer).is_err() {
+            tracing::error!("the write queue has an observer already");
+        }
     }
 
     /// Time since the committer last showed life. It does so at least every second when it is well.
@@ -300,6 +286,9 @@ impl QueueShared {
 
     /// Counts a finished job.
     pub(crate) fn finished(&self, bytes: u64, waited: Duration, result: &Result<Commit, LakeError>) {
+        if let Some(observer) = self.observer.get() {
+            observer(waited, result.as_ref().ok().map(|commit| commit.took));
+        }
         let mut state = self.lock();
         let stats = &mut state.stats;
         stats.depth = stats.depth.saturating_sub(1);

@@ -72,6 +72,10 @@ pub struct NetworkProgress {
     pub write_time: Duration,
     /// CPU time of all committed batches by stage.
     pub cpu: StageTimes,
+    /// Times that it was tried again after an error.
+    pub retries: u64,
+    /// Ledgers that failed a check: each stops the network.
+    pub failed_checks: u64,
     /// Last error and when.
     pub last_error: Option<(Instant, String)>,
     /// When the network started and when its last commit was.
@@ -100,6 +104,8 @@ impl Default for Progress {
             closed_at: None,
             write_time: Duration::ZERO,
             cpu: StageTimes::default(),
+            retries: 0,
+            failed_checks: 0,
             last_error: None,
             started: Instant::now(),
             last_commit: None,
@@ -137,9 +143,15 @@ impl Progress {
             if let NetworkState::Retrying(message) | NetworkState::Stopped(message) = &state {
                 p.last_error = Some((Instant::now(), message.clone()));
             }
+            p.retries += u64::from(matches!(state, NetworkState::Retrying(_)));
             p.state = state;
             changed
         });
+    }
+
+    /// A ledger failed a check.
+    pub(super) fn failed_check(&self) {
+        self.0.send_modify(|p| p.failed_checks += 1);
     }
 
     /// The source answered, well or not.

@@ -96,6 +96,9 @@ fn stop(shared: &Shared, task: &NetworkTask, error: &PipelineError) {
         "network {} stopped, the others go on: {message}",
         task.name
     );
+    if error.class() == Class::Corrupt {
+        task.progress.failed_check();
+    }
     task.progress.set_state(NetworkState::Stopped(message));
 }
 

@@ -14,6 +14,7 @@ use crate::{
     config::{ConfigError, ConfigValue, Configuration, Inputs, Origin, Settings},
     doctor::Finding,
     event,
+    feed::{Feed, Happening, Kind},
     networks::{NetworkError, Networks},
     query::{QueryExecutor, QueryLimits},
     service,
@@ -45,6 +46,8 @@ pub struct Changeable {
     pub query: QueryExecutor,
     /// The log.
     pub level: LogLevel,
+    /// Where it is told what was read.
+    pub feed: Arc<Feed>,
 }
 
 /// What is in force.
@@ -153,9 +156,16 @@ impl Reloader {
                     target: event::RELOADED, live, restart, failed,
                     "configuration read again: {live} changes in force, {restart} need a restart, {failed} failed"
                 );
+                let text = format!(
+                    "configuration read again: {live} changes in force, {restart} need a restart, {failed} failed"
+                );
+                self.parts.feed.tell(Happening::new(Kind::Reload, text));
             }
             Err(error) => {
                 tracing::error!(target: event::NOT_RELOADED, error = %error, "configuration not read again: {error}");
+                self.parts
+                    .feed
+                    .tell(Happening::new(Kind::Error, format!("configuration not read again: {error}")));
             }
         }
         reloaded

@@ -19,7 +19,7 @@ use futures::{future::BoxFuture, stream, stream::BoxStream};
 use lake_core::{LedgerSeq, Network, RawLedger, decode};
 
 use super::{
-    Source, SourceError,
+    Source, SourceError, Traffic,
     line::Line,
     reads::{Meter, Reads},
     sep54::{Layout, Manifest, first_of_name, is_object},
@@ -147,6 +147,10 @@ impl Source for Filesystem {
 
     fn bandwidth(&self) -> Option<u64> {
         self.inner.line.bandwidth()
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.inner.reads.traffic()
     }
 
     fn describe(&self) -> String {

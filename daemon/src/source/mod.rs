@@ -65,8 +65,24 @@ pub trait Source: Send + Sync + 'static {
         false
     }
 
+    /// What was asked of it and what came; nothing where it makes its ledgers itself.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+
     /// Kind and place, for status and messages.
     fn describe(&self) -> String;
+}
+
+/// What a source was asked for since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Reads of objects and of directories.
+    pub requests: u64,
+    /// Those that brought an error.
+    pub failures: u64,
+    /// Bytes of objects as they are stored.
+    pub bytes: u64,
 }
 
 /// Opens a source. Touches nothing outside: the first use finds out whether it works. `read_ahead` bounds the objects

@@ -17,7 +17,7 @@ use std::{
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::SourceError;
+use super::{SourceError, Traffic};
 
 /// Threads of one source.
 const THREADS: usize = 256;
@@ -37,6 +37,14 @@ pub(super) struct Reads {
     /// Of all reads together: one that waits for a thread is waiting for the others.
     all: Arc<Clock>,
     hanging: Arc<Mutex<Vec<Hanging>>>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    requests: AtomicU64,
+    failures: AtomicU64,
+    bytes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -83,6 +91,7 @@ pub(super) struct Meter {
     own: Arc<Clock>,
     all: Arc<Clock>,
     hanging: Arc<Mutex<Vec<Hanging>>>,
+    counts: Arc<Counts>,
 }
 
 impl Meter {
@@ -123,6 +132,7 @@ impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.file.read(buffer)?;
         self.meter.moves();
+        self.meter.counts.bytes.fetch_add(got as u64, Ordering::Relaxed);
         Ok(got)
     }
 }
@@ -138,7 +148,20 @@ impl Reads {
             .thread_name("source-read")
             .build()
             .inspect_err(|error| tracing::error!(error = %error, "a source has no threads to read with"));
-        Self { timeout, runtime: runtime.ok(), all: Clock::new(), hanging: Arc::default() }
+        Self {
+            timeout,
+            runtime: runtime.ok(),
+            all: Clock::new(),
+            hanging: Arc::default(),
+            counts: Arc::default(),
+        }
+    }
+
+    /// What was read.
+    pub(super) fn traffic(&self) -> Traffic {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Counts { requests, failures, bytes } = &*self.counts;
+        Traffic { requests: of(requests), failures: of(failures), bytes: of(bytes) }
     }
 
     /// Runs `work` on a thread and waits for it for as long as it moves.
@@ -150,11 +173,26 @@ impl Reads {
         path: &Path,
         work: impl FnOnce(&Meter) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        self.watched(path, work).await.inspect_err(|_| {
+            self.counts.failures.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    async fn watched<T: Send + 'static>(
+        &self,
+        path: &Path,
+        work: impl FnOnce(&Meter) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
         self.refuse_what_hangs(path)?;
         let failed = |error| SourceError::Io { path: path.to_owned(), doing: "read", error };
         let own = Clock::new();
-        let meter =
-            Meter { own: Arc::clone(&own), all: Arc::clone(&self.all), hanging: Arc::clone(&self.hanging) };
+        let meter = Meter {
+            own: Arc::clone(&own),
+            all: Arc::clone(&self.all),
+            hanging: Arc::clone(&self.hanging),
+            counts: Arc::clone(&self.counts),
+        };
         let runtime = self.runtime.as_ref().ok_or_else(|| failed(io::Error::other("no threads")))?;
         let mut task = runtime.spawn_blocking(move || {
             meter.own.started.store(true, Ordering::Relaxed);
