@@ -71,7 +71,7 @@ fault-test: build ## broken, hanging and slow sources, full disks, a catalog loc
 	  $(CARGO) test --release -p stellar-lake --test faults -- --nocapture $(FAULT_TESTS)
 
 # Root and namespaces are needed; without them it says so and is skipped.
-systemd-test: fail-points ## the service in a real systemd: start, kill, hangs, drain, journal, CALLS=1000 across RESTARTS=20
+systemd-test: fail-points ## the service in a real systemd: start, rights, reload, doctor, kill, hangs, drain, journal, CALLS=1000 across RESTARTS=20
 	CALLS=$(CALLS) RESTARTS=$(RESTARTS) tests/systemd/test.py $(FAIL_POINTS)
 
 reader-test: build ## readers in other processes while the daemon writes flat out, READER_SECONDS=60

@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "lake/v1/verify.proto",
         "lake/v1/networks.proto",
         "lake/v1/config.proto",
+        "lake/v1/doctor.proto",
         "lake/v1/events.proto",
         "lake/v1/maintenance.proto",
     ];

@@ -209,6 +209,11 @@ fn a_network_comes_pauses_survives_restarts_and_goes_while_another_goes_on() {
     wait_head(&mut sut, "beta", paused_at.unwrap_or_default() + 10);
     assert_eq!(end(&sut.ctl(["networks", "resume", "beta"])).0, Some(73), "it is not paused");
     whole(&sut, "beta");
+    let resumed_at = head(&sut, "beta");
+    sut.kill();
+    sut.start();
+    wait_head(&mut sut, "beta", resumed_at.unwrap_or_default() + 5);
+    whole(&sut, "beta");
 
     // Removed: its tables stay, and it goes on when it comes again.
     assert_eq!(end(&sut.ctl(["networks", "remove", "beta"])).0, Some(64), "nobody can be asked");
@@ -275,6 +280,7 @@ fn what_cannot_be_added_or_removed_is_refused_and_changes_nothing() {
     refused(&["networks", "add", "beta", "--source", "/l"], 64, "needs a `passphrase`");
     refused(&["networks", "remove", "alpha", "--yes"], 73, "network alpha is configured");
     refused(&["networks", "remove", "gamma", "--purge", "--yes"], 66, "there is no network gamma");
+    refused(&["networks", "pause", "alpah"], 66, "did you mean alpha?");
     refused(&["networks", "resume", "alpha"], 73, "network alpha is not paused");
     fs::write(sut.dir().join("bad.yaml"), "name: beta\nsuorce: {}\n").expect("a file can be written");
     refused(&["networks", "add", "--file", "bad.yaml"], 64, "did you mean `source`?");

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod config;
+mod doctor;
 mod events;
 mod networks;
 mod verify;
@@ -11,6 +12,7 @@ use std::{path::PathBuf, time::Duration};
 pub(crate) use backfill::{Backfill, BackfillVerb, Gaps, JobList, JobWatch, MAX_WORKERS, Repair, Start};
 use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use config::{Config, ConfigDiff, ConfigShow, ConfigVerb, LogLevel};
+pub(crate) use doctor::Doctor;
 pub(crate) use events::{Events, Maintenance, MaintenanceVerb};
 pub(crate) use networks::{NetworkAdd, NetworkList, NetworkRemove, Networks, NetworksVerb};
 pub(crate) use verify::Verify;
@@ -18,7 +20,8 @@ pub(crate) use verify::Verify;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done (health: healthy; gaps: none; verify: nothing found; backfill watch: all is stored)
-  1    not healthy (health); there are gaps (gaps); there are findings (verify); something differs (config diff); stopped, cancelled, finished with parked
+  1    not healthy (health); there are gaps (gaps); there are findings (verify); something differs (config diff); something is
+       to be done (doctor); stopped, cancelled, finished with parked
        ledgers, or left before the end (backfill watch)
   64   wrong usage or a refused statement
   66   there is no such job, network or setting
@@ -146,6 +149,9 @@ pub(crate) enum Command {
     /// Prove what is stored: coverage, headers, links, rows and the bytes of every file, by the exit code too.
     #[command(after_help = verify::examples())]
     Verify(Verify),
+    /// Look for what is wrong around the daemon, and say what to do about it; works without a daemon, too.
+    #[command(after_help = backfill::help(doctor::EXAMPLES))]
+    Doctor(Doctor),
     /// Show the versions of lakectl and, when it answers, of the daemon.
     Version(Version),
 }

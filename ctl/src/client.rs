@@ -10,9 +10,10 @@ use std::{
 use hyper_util::rt::TokioIo;
 use lake_proto::v1::{
     backfill_service_client::BackfillServiceClient, config_service_client::ConfigServiceClient,
-    control_service_client::ControlServiceClient, event_service_client::EventServiceClient,
-    maintenance_service_client::MaintenanceServiceClient, network_service_client::NetworkServiceClient,
-    query_service_client::QueryServiceClient, verify_service_client::VerifyServiceClient,
+    control_service_client::ControlServiceClient, doctor_service_client::DoctorServiceClient,
+    event_service_client::EventServiceClient, maintenance_service_client::MaintenanceServiceClient,
+    network_service_client::NetworkServiceClient, query_service_client::QueryServiceClient,
+    verify_service_client::VerifyServiceClient,
 };
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
@@ -68,6 +69,12 @@ pub(crate) async fn networks(connection: &Connection) -> Result<NetworkServiceCl
 pub(crate) async fn config(connection: &Connection) -> Result<ConfigServiceClient<Channel>, Failure> {
     let channel = connect(&socket_path(connection)).await?;
     Ok(ConfigServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
+}
+
+/// A client of the doctor service.
+pub(crate) async fn doctor(connection: &Connection) -> Result<DoctorServiceClient<Channel>, Failure> {
+    let channel = connect(&socket_path(connection)).await?;
+    Ok(DoctorServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
 /// A client of the event service.

@@ -46,6 +46,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Gaps(gaps) => cmd::gaps::list(&args.connection, gaps).await,
         Command::Repair(repair) => cmd::gaps::repair(&args.connection, repair).await,
         Command::Verify(verify) => cmd::verify::run(&args.connection, verify).await,
+        Command::Doctor(doctor) => cmd::doctor::run(&args.connection, &doctor).await,
         Command::Version(version) => cmd::version::run(&args.connection, &version).await,
     }
 }

@@ -51,6 +51,9 @@ pub enum Command {
         stellar-lake ingest --lake ./lake --network mainnet --source /srv/galexie/pubnet --from 60000000 --to 60000499\n  \
         zstdcat meta.xdr.zst | stellar-lake ingest --lake ./lake --network local --passphrase 'my network' --source -")]
     Ingest(IngestArgs),
+    /// Look at the machine and print findings as JSON: what `lakectl doctor` runs when no daemon answers.
+    #[command(hide = true)]
+    Doctor,
     /// Decode ledgers as barely as can be, and nothing else: the yardstick of `make bench`.
     #[command(hide = true)]
     BareDecode {

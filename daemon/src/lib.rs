@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 mod cpu;
+pub mod doctor;
 pub mod event;
 pub mod fail_point;
 pub mod feed;

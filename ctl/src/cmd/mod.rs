@@ -2,6 +2,7 @@
 
 pub(crate) mod backfill;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod gaps;
 pub(crate) mod health;

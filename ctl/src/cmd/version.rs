@@ -33,7 +33,7 @@ pub(crate) async fn run(connection: &Connection, args: &args::Version) -> Result
     Ok(Exit::Done)
 }
 
-async fn daemon_version(connection: &Connection) -> Result<String, Failure> {
+pub(super) async fn daemon_version(connection: &Connection) -> Result<String, Failure> {
     let mut client = client::control(connection).await?;
     let answer = client::answer(client.get_status(GetStatusRequest {})).await?;
     Ok(answer.status.and_then(|status| status.daemon).unwrap_or_default().version)

@@ -25,7 +25,8 @@ use crate::{
     event,
     feed::{self, Feed},
     lake::{
-        EncodingSettings, Lake, LakeError, LakeSettings, MaintenanceSettings, QueueSettings, extension_files,
+        EncodingSettings, Lake, LakeError, LakeSettings, Maintenance, MaintenanceSettings, QueueSettings,
+        extension_files,
     },
     limits::Limits,
     metrics::{self, Exporter, ListenError, OtlpError},
@@ -229,6 +230,10 @@ pub async fn run(
         Some(inherited) => inherited.listen()?,
         None => bind(&settings.socket).await?,
     };
+    // Before the first call: a reload compares with what is there.
+    for (task, network) in tasks {
+        networks.begin(network.clone(), task).await?;
+    }
     let server = tokio::spawn(control::serve_on(
         socket,
         status.clone(),
@@ -245,9 +250,6 @@ pub async fn run(
     ));
 
     let exporter = show_metrics(&settings, &status, &lake, &serving).await?;
-    for (task, network) in tasks {
-        networks.begin(network.clone(), task).await?;
-    }
     let happening =
         feed::Watched { lake: lake.clone(), networks: networks.clone(), backfill: backfill.clone() };
     if let Some(path) = pressure::named() {
@@ -270,6 +272,37 @@ pub async fn run(
     let patience = reloader.shutdown_timeout();
     service::stopping(patience + CLOSING);
     intake.cancel();
+    let drained = drain(patience, reloads, &backfill, &networks).await;
+    serving.cancel();
+    ended(server, told, sweep).await;
+    let closed = tokio::task::spawn_blocking(move || close(&lake, maintenance, exporter));
+    closed.await.map_err(|error| AppError::new(Exit::Internal, error))??;
+    tracing::info!(target: event::STOPPED, "stopped");
+    if !drained {
+        return Err(AppError::new(
+            Exit::Internal,
+            "the deadline of the stop passed; nothing acknowledged is lost",
+        ));
+    }
+    Ok(())
+}
+
+/// Ends what only blocking calls end.
+fn close(lake: &Lake, maintenance: Maintenance, exporter: Option<Exporter>) -> Result<(), LakeError> {
+    drop(maintenance);
+    if let Some(exporter) = exporter {
+        exporter.stop();
+    }
+    lake.close(CLOSE_DEADLINE)
+}
+
+/// Commits what is in flight, for at most so long. Says whether that was all.
+async fn drain(
+    patience: Duration,
+    reloads: JoinHandle<()>,
+    backfill: &Backfill,
+    networks: &Networks,
+) -> bool {
     let drained = tokio::time::timeout(patience, async {
         // A reload may have begun networks.
         if let Err(error) = reloads.await {
@@ -277,29 +310,13 @@ pub async fn run(
         }
         backfill.shut_down().await;
         networks.shut_down().await;
-    })
-    .await;
-    if drained.is_err() {
+    });
+    let drained = drained.await.is_ok();
+    if !drained {
         // Nothing acknowledged is lost: what was not committed is read again at the next start.
         tracing::warn!(target: event::NOT_DRAINED, after = ?patience, "not all in flight was committed in time");
     }
-    serving.cancel();
-    ended(server, told, sweep).await;
-    tokio::task::spawn_blocking(move || {
-        drop(maintenance);
-        exporter.map(Exporter::stop);
-        lake.close(CLOSE_DEADLINE)
-    })
-    .await
-    .map_err(|error| AppError::new(Exit::Internal, error))??;
-    tracing::info!(target: event::STOPPED, "stopped");
-    if drained.is_err() {
-        return Err(AppError::new(
-            Exit::Internal,
-            "the deadline of the stop passed; nothing acknowledged is lost",
-        ));
-    }
-    Ok(())
+    drained
 }
 
 impl From<ListenError> for AppError {

@@ -21,22 +21,21 @@ impl Layers {
         let mut values = Vec::new();
         for (key, value) in self.merged_values() {
             let key = key.as_str().unwrap_or_default();
-            match value {
-                Value::Sequence(networks) if key == "networks" => {
-                    for (index, network) in networks.iter().enumerate() {
-                        let name = network.get("name").and_then(Value::as_str).unwrap_or_default();
-                        let origin = self.origin(&format!("networks[{index}]"));
-                        push(&format!("networks.{name}"), network, &|_| origin.clone(), &mut values);
-                    }
-                }
-                _ => push(key, value, &|key| self.origin(key).clone(), &mut values),
+            // Without networks the empty list is a value.
+            let networks = value.as_sequence().filter(|networks| !networks.is_empty());
+            let Some(networks) = networks else {
+                push(key, value, &|key| self.origin(key).clone(), &mut values);
+                continue;
+            };
+            for (index, network) in networks.iter().enumerate() {
+                values.extend(of_network(network, self.origin(&format!("networks[{index}]"))));
             }
         }
         values
     }
 }
 
-/// The values of one network that was added while the daemon ran.
+/// The values of one network, which was defined there as a whole.
 pub(super) fn of_network(network: &Value, origin: &Origin) -> Vec<ConfigValue> {
     let mut values = Vec::new();
     let name = network.get("name").and_then(Value::as_str).unwrap_or_default();

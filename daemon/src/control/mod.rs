@@ -6,6 +6,7 @@
 mod access;
 mod backfill_service;
 mod config_service;
+mod doctor_service;
 mod error;
 mod event_service;
 mod guard;
@@ -29,9 +30,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt, stream};
 use lake_proto::v1::{
     backfill_service_server::BackfillServiceServer, config_service_server::ConfigServiceServer,
-    control_service_server::ControlServiceServer, event_service_server::EventServiceServer,
-    maintenance_service_server::MaintenanceServiceServer, network_service_server::NetworkServiceServer,
-    query_service_server::QueryServiceServer, verify_service_server::VerifyServiceServer,
+    control_service_server::ControlServiceServer, doctor_service_server::DoctorServiceServer,
+    event_service_server::EventServiceServer, maintenance_service_server::MaintenanceServiceServer,
+    network_service_server::NetworkServiceServer, query_service_server::QueryServiceServer,
+    verify_service_server::VerifyServiceServer,
 };
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +47,7 @@ use crate::{
 use access::Authority;
 use backfill_service::Backfills;
 use config_service::ConfigCalls;
+use doctor_service::DoctorCalls;
 use event_service::Events;
 use guard::Gate;
 use maintenance_service::Maintains;
@@ -132,6 +135,8 @@ pub async fn serve_on(
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let networks = NetworkServiceServer::new(NetworkCalls::new(served.networks))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
+    let doctor = DoctorServiceServer::new(DoctorCalls::new(served.reloader.clone()))
+        .max_decoding_message_size(MAX_REQUEST_BYTES);
     let config = ConfigServiceServer::new(ConfigCalls::new(served.reloader))
         .max_decoding_message_size(MAX_REQUEST_BYTES);
     let events = EventServiceServer::new(Events::new(served.feed, shutdown.clone()))
@@ -148,6 +153,7 @@ pub async fn serve_on(
         .add_service(verifies)
         .add_service(networks)
         .add_service(config)
+        .add_service(doctor)
         .add_service(events)
         .add_service(maintenance)
         .add_service(health)

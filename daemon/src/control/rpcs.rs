@@ -82,6 +82,7 @@ pub(super) const RPCS: &[Rpc] = rpcs! {
     ConfigService.DiffConfig(DiffConfigRequest): Read, SLOW;
     ConfigService.ReloadConfig(ReloadConfigRequest): Change, SLOW;
     ConfigService.SetLogLevel(SetLogLevelRequest): Change, QUICK;
+    DoctorService.Diagnose(DiagnoseRequest): Read, SLOW;
     EventService.WatchEvents(WatchEventsRequest): Read, QUICK;
     MaintenanceService.GetMaintenance(GetMaintenanceRequest): Read, QUICK;
     MaintenanceService.RunMaintenance(RunMaintenanceRequest): Change, SLOW;

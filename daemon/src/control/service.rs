@@ -80,7 +80,8 @@ impl ControlService for Control {
             .map(translate::health)
             .collect();
         if networks.is_empty() && !asked.is_empty() {
-            return Err(status_code::no_such_network(&asked));
+            let names: Vec<String> = status.networks.iter().map(|network| network.name.clone()).collect();
+            return Err(status_code::no_such_network(&asked, &names));
         }
         let healthy = networks.iter().all(|network| network.reason.is_empty());
         Ok(Response::new(GetHealthResponse { state: translate::health_state(healthy).into(), networks }))

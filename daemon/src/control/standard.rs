@@ -77,7 +77,12 @@ impl Health for Healths {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         let name = request.into_inner().service;
-        let status = self.serving(&name).ok_or_else(|| status_code::no_such_network(&name))?;
+        let unknown = || {
+            let networks = self.status.status().networks;
+            let names: Vec<String> = networks.into_iter().map(|network| network.name).collect();
+            status_code::no_such_network(&name, &names)
+        };
+        let status = self.serving(&name).ok_or_else(unknown)?;
         Ok(Response::new(HealthCheckResponse { status: status.into() }))
     }
 

@@ -143,8 +143,9 @@ pub(super) fn stopping() -> Status {
 }
 
 /// A network that is not there.
-pub(super) fn no_such_network(name: &str) -> Status {
-    refuse(Reason::UnknownNetwork, format!("there is no network {name}"))
+pub(super) fn no_such_network(name: &str, names: &[String]) -> Status {
+    let known = crate::networks::known(name, names);
+    refuse(Reason::UnknownNetwork, format!("there is no network {name}: {known}"))
 }
 
 /// A duration that is negative, too large or too small.

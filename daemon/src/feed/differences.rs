@@ -109,7 +109,10 @@ mod tests {
         View { networks: BTreeMap::from([("a".to_owned(), network)]), jobs: BTreeMap::new() }
     }
 
-    fn seen(before: &View, now: &View) -> Vec<(Kind, Option<(u32, u32)>, String)> {
+    /// Kind, ledgers and text of an event.
+    type Seen = (Kind, Option<(u32, u32)>, String);
+
+    fn seen(before: &View, now: &View) -> Vec<Seen> {
         let happenings = differences(before, now).into_iter();
         happenings.map(|happening| (happening.kind, happening.ledgers, happening.text)).collect()
     }

@@ -6,11 +6,11 @@ use crate::{backfill::BackfillError, config::ConfigError, lake::LakeError};
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// No such network.
-    #[error("there is no network {name}: there are {known}")]
+    #[error("there is no network {name}: {known}")]
     Unknown {
         /// The name.
         name: String,
-        /// Those that are.
+        /// Which there are.
         known: String,
     },
     /// The name is taken.

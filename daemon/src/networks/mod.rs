@@ -1,6 +1,7 @@
 //! The networks of the process: starts, pauses, adds and removes their pipelines while everything else goes on.
 
 mod error;
+mod known;
 mod reload;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use error::NetworkError;
+pub(crate) use known::known;
 pub use reload::{NetworkChange, NetworkStep};
 
 /// What the sources of all networks hold in objects that were read ahead.
@@ -207,8 +209,7 @@ impl Networks {
 
     fn unknown(&self, name: &str) -> NetworkError {
         let known: Vec<String> = self.read().iter().map(|entry| entry.settings.name.clone()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        NetworkError::Unknown { name: name.to_owned(), known }
+        NetworkError::Unknown { name: name.to_owned(), known: self::known::known(name, &known) }
     }
 
     /// Changes an entry; the networks do not change meanwhile.

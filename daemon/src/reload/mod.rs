@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{ConfigError, ConfigValue, Configuration, Inputs, Origin, Settings},
+    doctor::Finding,
     event,
     feed::{Feed, Happening, Kind},
     networks::{NetworkError, Networks},
@@ -107,6 +108,23 @@ impl Reloader {
     /// How long a stop may take.
     pub fn shutdown_timeout(&self) -> Duration {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).shutdown_timeout
+    }
+
+    /// Where the configuration comes from.
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    /// What differs from what is in force, as a finding. Nothing when the configuration is not valid: that is one already.
+    pub async fn waiting(&self) -> Option<Finding> {
+        let changes = self.diff().await.ok().filter(|changes| !changes.is_empty())?;
+        let keys: Vec<String> = changes.into_iter().map(|change| change.key).collect();
+        let message = format!("configured, but not in force: {}", keys.join(", "));
+        Some(Finding::warning(
+            "config",
+            message,
+            "lakectl config diff tells what is what; then lakectl reload, or restart",
+        ))
     }
 
     /// What [`Reloader::reload`] would change now.
