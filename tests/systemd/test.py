@@ -180,6 +180,7 @@ def hung_source(m):
 
 def drains(m):
     """A stop while a backfill runs: in time, nothing torn, and the job goes on at the next start."""
+    m.end()
     m.configure(NETWORKS + HISTORY)
     m.begin()
     m.run("lakectl", "backfill", "start", "--network", "history", "--from", "2", "--to", "100000", "--workers", "2", "--force")
@@ -237,6 +238,7 @@ def activation(m):
 
 def bad_config(m):
     """A wrong configuration fails once, with its own exit code and its reason, and does not loop."""
+    m.end()
     m.configure(NETWORKS + "nonsense: true\n")
     m.run("systemctl", "reset-failed", ok=None)
     code, said = m.code("systemctl", "start", UNIT)
