@@ -186,6 +186,9 @@ fn properties(
             if sampled(texts).count() >= SAMPLE_LEAST && !is_ascending(texts) {
                 builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
             }
+            if all_equal(texts) {
+                builder = builder.set_column_dictionary_enabled(path.clone(), false);
+            }
             if all_different(texts) {
                 builder = builder
                     .set_column_dictionary_enabled(path.clone(), false)
@@ -209,6 +212,13 @@ fn all_different(texts: &StringArray) -> bool {
     let distinct: HashSet<&str> = sampled(texts).collect();
     let count = sampled(texts).count();
     count >= SAMPLE_LEAST && distinct.len().saturating_mul(10) > count.saturating_mul(9)
+}
+
+/// Whether a text column holds one value, as far as one can see: a hash table would find it again for each row.
+fn all_equal(texts: &StringArray) -> bool {
+    let mut values = sampled(texts);
+    let first = values.next();
+    first.is_some() && values.all(|value| Some(value) == first)
 }
 
 /// Whether a text column grows with the ledgers.
